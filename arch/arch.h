@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch.h - the port contract, on one page. Not compiled into anything: a port
+ * is a directory arch/PORT/ with three headers that define what stands here,
+ * as static inline functions, and -Iarch/PORT chooses it. docs/porting.md goes
+ * through it step by step; arch/x86 is the example.
+ *
+ * types.h   included by every header of the library
+ *   VERSO_PAGE_SHIFT            12 for 4-KiB pages
+ *   verso_phys_t                unsigned integer that holds a physical address
+ *
+ * cpu.h     included by whoever needs the CPU
+ *   CPU_COUNT_MAX               CPUs at the most
+ *   cpu_number()                0 .. CPU_COUNT_MAX - 1
+ *   cpu_irq_save(), cpu_irq_restore(flags)
+ *   cpu_relax()                 in a spin loop
+ *   cpu_swap(word, value)       store and return the old value: atomic against
+ *                               other CPUs and interrupts, acquires
+ *   cpu_release(word, value)    store that releases
+ *
+ * mmu.h     included by paging.c (and test/conformance.c) only
+ *   MMU_LEVELS_MAX, mmu_levels()   levels of tables; 0 holds the pages
+ *   MMU_BITS                    index bits of a level below the root
+ *   MMU_ENTRIES(level), MMU_LEVEL_SHIFT(level), MMU_LEVEL_PAGES(level)
+ *   MMU_ROOT_FRAMES             frames the root fills, consecutive
+ *   MMU_MIRROR_SLOT, MMU_MIRROR_SLOTS  root entries that name the root itself;
+ *                               never the last one
+ *   MMU_EXEC_ENFORCED           can the machine forbid execution?
+ *   MMU_KEEPS_UPPER             the kernel's top-level tables are made at init
+ *   mmu_has_large(level)        may a leaf stand at this level?
+ *
+ *   struct pte { raw }          an entry; 0 says nothing is there
+ *   pte_load, pte_store         never torn, one visible step
+ *   pte_replace                 compare and exchange
+ *   pte_is_live, pte_is_present, pte_is_leaf, pte_pfn, pte_flags
+ *   pte_bits, pte_leaf, pte_table, pte_with_rights, pte_part
+ *   pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use, pte_needs_flush
+ *
+ *   mmu_invalidate(va)          one page, of either size, on this CPU
+ *   mmu_invalidate_all()        everything, global pages too
+ *   mmu_root(), mmu_root_load(pfn), mmu_is_on()
+ */
+#error "arch.h is documentation: choose a port with -Iarch/PORT"

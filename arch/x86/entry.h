@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * entry.h - the format of an x86 page-table entry, and the geometry of the
+ * tables: 32-bit, two levels (Intel SDM vol. 3A, 4.3, tables 4-4 to 4-6).
+ *
+ *   bit  0 P   1 W   2 U   3 PWT   4 PCD   5 A   6 D   7 PS (level 1)   8 G
+ *   bit  9 X: software: execution was declared (nothing enforces it here)
+ *   bit 10 K: software: live. Kept in every entry, so that a leaf without
+ *             rights (P = 0) is still not 0
+ *   bit 11 -: free
+ *   bits 12..31: the frame; of a 4-MiB page only bits 22..31
+ *
+ * No leaf has bit 7 at level 0 (PAT), no table entry has bit 8: the same word
+ * is read as a leaf through the mirror, where it would mean "global".
+ */
+#ifndef VERSO_ARCH_ENTRY_H
+#define VERSO_ARCH_ENTRY_H
+
+#include <verso/types.h>
+
+/* Levels count from the leaves: 0 holds 4-KiB pages, the last is the root. */
+#define MMU_LEVELS_MAX  2u
+#define MMU_BITS        10u /* index bits of each level */
+#define MMU_ROOT_FRAMES 1u  /* frames that the root fills */
+#ifndef MMU_MIRROR_SLOT /* a port that shares this format may have its own */
+#define MMU_MIRROR_SLOT 1022u
+#endif
+#define MMU_MIRROR_SLOTS       1u
+#define MMU_EXEC_ENFORCED      false
+#define MMU_KEEPS_UPPER        false /* upper kernel tables stay for good */
+#define MMU_ENTRIES(level)     (1u << MMU_BITS)
+#define MMU_LEVEL_SHIFT(level) (VERSO_PAGE_SHIFT + MMU_BITS * (level))
+#define MMU_LEVEL_PAGES(level) ((size_t)1 << (MMU_BITS * (level)))
+
+struct pte {
+    uint32_t raw;
+};
+
+#define PTE_P     0x001u
+#define PTE_W     0x002u
+#define PTE_U     0x004u
+#define PTE_PWT   0x008u
+#define PTE_PCD   0x010u
+#define PTE_A     0x020u
+#define PTE_D     0x040u
+#define PTE_PS    0x080u
+#define PTE_G     0x100u
+#define PTE_X     0x200u
+#define PTE_K     0x400u
+#define PTE_FRAME 0xfffff000u
+
+static inline bool pte_is_live(struct pte e)
+{
+    return e.raw != 0;
+}
+
+static inline bool pte_is_present(struct pte e)
+{
+    return (e.raw & PTE_P) != 0;
+}
+
+/* Of a live entry above level 0: is it a page, or does it name a table? */
+static inline bool pte_is_leaf(struct pte e, unsigned level)
+{
+    return level == 0 || (e.raw & PTE_PS) != 0;
+}
+
+static inline pfn_t pte_pfn(struct pte e)
+{
+    return pfn_make(e.raw >> VERSO_PAGE_SHIFT);
+}
+
+/* Rights and cache type (types.h) to bits, without a frame. */
+static inline uint32_t pte_bits(unsigned level, unsigned flags)
+{
+    uint32_t raw = PTE_K | (level > 0 ? PTE_PS : 0);
+    if (flags & (VERSO_READ | VERSO_WRITE | VERSO_EXEC))
+        raw |= PTE_P;
+    if (flags & VERSO_WRITE)
+        raw |= PTE_W;
+    if (flags & VERSO_EXEC)
+        raw |= PTE_X;
+    if (flags & VERSO_USER)
+        raw |= PTE_U;
+    if ((flags & VERSO_CACHE_MASK) == VERSO_CACHE_WT)
+        raw |= PTE_PWT;
+    if ((flags & VERSO_CACHE_MASK) == VERSO_CACHE_UC)
+        raw |= PTE_PCD | PTE_PWT;
+    return raw;
+}
+
+static inline struct pte pte_leaf(pfn_t pfn, uint32_t bits)
+{
+    return (struct pte){pfn_nr(pfn) << VERSO_PAGE_SHIFT | bits};
+}
+
+/* What an entry for a table allows is the most its pages can have. */
+static inline struct pte pte_table(pfn_t pfn, bool user)
+{
+    return (struct pte){pfn_nr(pfn) << VERSO_PAGE_SHIFT | PTE_K | PTE_P |
+                        PTE_W | PTE_A | PTE_D | (user ? PTE_U : 0)};
+}
+
+/* The leaf with other rights: frame, cache type, accessed and dirty stay. */
+static inline struct pte pte_with_rights(
+    struct pte e, unsigned level, unsigned rights)
+{
+    const uint32_t changed = PTE_P | PTE_W | PTE_U | PTE_X;
+    return (struct pte){
+        (e.raw & ~changed) | (pte_bits(level, rights) & changed)};
+}
+
+/* The part number `index` of a large leaf, as a leaf one level down. Accessed
+ * and dirty are inherited. */
+static inline struct pte pte_part(struct pte e, unsigned level, size_t index)
+{
+    uint32_t raw = e.raw + (uint32_t)(index << MMU_LEVEL_SHIFT(level - 1));
+    return (struct pte){level == 1 ? raw & ~PTE_PS : raw};
+}
+
+static inline unsigned pte_flags(struct pte e)
+{
+    unsigned flags = (e.raw & PTE_U) ? VERSO_USER : 0;
+    if (e.raw & PTE_P)
+        flags |= VERSO_READ;
+    if (e.raw & PTE_W)
+        flags |= VERSO_WRITE;
+    if (e.raw & PTE_X)
+        flags |= VERSO_EXEC;
+    if ((flags & (VERSO_WRITE | VERSO_EXEC)) == (VERSO_WRITE | VERSO_EXEC))
+        flags |= VERSO_WX;
+    if (e.raw & PTE_PCD)
+        flags |= VERSO_CACHE_UC;
+    else if (e.raw & PTE_PWT)
+        flags |= VERSO_CACHE_WT;
+    return flags;
+}
+
+static inline bool pte_is_global(struct pte e)
+{
+    return (e.raw & PTE_G) != 0;
+}
+
+static inline bool pte_is_accessed(struct pte e)
+{
+    return (e.raw & PTE_A) != 0;
+}
+
+static inline bool pte_is_dirty(struct pte e)
+{
+    return (e.raw & PTE_D) != 0;
+}
+
+static inline struct pte pte_without_use(struct pte e)
+{
+    return (struct pte){e.raw & ~(PTE_A | PTE_D)};
+}
+
+/* May translations of `old` be kept when the entry becomes `new`? Only if the
+ * frame stays and no right is lost (SDM 4.10.4.2, 4.10.4.3). */
+static inline bool pte_needs_flush(struct pte old, struct pte new)
+{
+    const uint32_t same = PTE_FRAME | PTE_PS | PTE_PCD | PTE_PWT | PTE_G;
+    if (!pte_is_present(old))
+        return false;
+    if ((old.raw ^ new.raw) & same)
+        return true;
+    return (old.raw & ~new.raw &(PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)) != 0;
+}
+
+#endif

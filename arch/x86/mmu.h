@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmu.h of the port: the machine behind the entries. See arch/arch.h.
+ */
+#ifndef VERSO_ARCH_MMU_H
+#define VERSO_ARCH_MMU_H
+
+#include <entry.h>
+
+#define X86_CR0_WP  0x00010000u
+#define X86_CR0_PG  0x80000000u
+#define X86_CR4_PSE 0x00000010u
+
+static inline struct pte pte_load(const struct pte *at)
+{
+    return (struct pte){*(const volatile uint32_t *)&at->raw};
+}
+
+/* The one function that stores an entry: one aligned 32-bit store. */
+static inline void pte_store(struct pte *at, struct pte e)
+{
+    *(volatile uint32_t *)&at->raw = e.raw;
+}
+
+/* Replaces *old by e if nothing (the CPU's accessed and dirty) changed it;
+ * else *old is what stands there now. */
+static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
+{
+    return __atomic_compare_exchange_n(
+        &at->raw, &old->raw, e.raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline void mmu_invalidate(vaddr_t va)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+/* Everything, global pages too (none are made yet: a root load does). */
+static inline void mmu_invalidate_all(void)
+{
+    uintptr_t cr3;
+    __asm__ volatile("mov %%cr3, %0\n\tmov %0, %%cr3" : "=r"(cr3) : : "memory");
+}
+
+static inline bool mmu_is_on(void)
+{
+    uintptr_t cr0;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    return (cr0 & X86_CR0_PG) != 0;
+}
+
+static inline pfn_t mmu_root(void)
+{
+    uintptr_t cr3;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+    return pfn_make((uint32_t)(cr3 >> VERSO_PAGE_SHIFT));
+}
+
+/* Levels of this machine, and whether a leaf may stand at `level`. Asked once,
+ * by paging's init. */
+static inline unsigned mmu_levels(void)
+{
+    return 2;
+}
+
+static inline bool mmu_has_large(unsigned level)
+{
+    uint32_t a = 1, b, c, d;
+    if (level != 1)
+        return false;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    return (d & 8u) != 0;
+}
+
+/* Loads the root; the first time turns paging on, with write protection for
+ * the kernel too, and large pages. */
+static inline void mmu_root_load(pfn_t root)
+{
+    uintptr_t word;
+    if (!mmu_is_on() && mmu_has_large(1))
+        __asm__ volatile("mov %%cr4, %0\n\tor %1, %0\n\tmov %0, %%cr4"
+                         : "=&r"(word)
+                         : "i"(X86_CR4_PSE)
+                         : "cc");
+    __asm__ volatile("mov %0, %%cr3"
+                     :
+                     : "r"((uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT)
+                     : "memory");
+    __asm__ volatile("mov %%cr0, %0\n\tor %1, %0\n\tmov %0, %%cr0"
+                     : "=&r"(word)
+                     : "i"(X86_CR0_PG | X86_CR0_WP)
+                     : "memory", "cc");
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paging.h - the page tables: map, unmap, protect, query, over ranges.
+ *
+ * These calls act on the kernel's space. All ranges are (va, pages), va
+ * page-aligned. BAD_ARG: unaligned, pages == 0, or wraps around. DENIED: it
+ * touches the mirror of the tables, or the last page of the address space. A
+ * call that fails has changed nothing. NO_MEMORY: no frame for a table; the
+ * caller may verso_reclaim() and try again.
+ *
+ * Context: not in interrupts. Lock: space.
+ */
+#ifndef VERSO_PAGING_H
+#define VERSO_PAGING_H
+
+#include <verso/types.h>
+
+struct space;
+
+/* The kernel's space. */
+struct space *verso_space_kernel(void);
+
+/*
+ * Maps consecutive frames from `first`: with large pages where va, frame,
+ * size and the CPU allow. EXISTS: an entry there is live. DENIED: W^X, or a
+ * frame of the array has another cache type.
+ */
+VERSO_MUST_CHECK int verso_map(
+    vaddr_t va, pfn_t first, size_t pages, unsigned flags);
+
+/* Maps the given frames, one a page. Errors as verso_map(). */
+VERSO_MUST_CHECK int verso_map_frames(
+    vaddr_t va, const pfn_t *frames, size_t pages, unsigned flags);
+
+/* Unmaps what is mapped in the range (holes are fine) and flushes. The frames
+ * are the caller's. NO_MEMORY: only if a large page must be split for it. */
+VERSO_MUST_CHECK int verso_unmap(vaddr_t va, size_t pages);
+
+/* Gives every page of the range these rights; the cache type stays. ABSENT: a
+ * page of it is not mapped. Losing a right flushes, gaining one does not. */
+VERSO_MUST_CHECK int verso_protect(vaddr_t va, size_t pages, unsigned rights);
+
+struct verso_mapping {
+    paddr_t pa;         /* of the very byte asked for */
+    unsigned flags;     /* rights as declared, and cache type */
+    size_t page_pages;  /* size of the page it is in, in pages */
+    bool present;       /* false: a live entry without rights */
+    bool exec_enforced; /* false: this machine cannot forbid execution */
+    bool accessed;
+    bool dirty;
+};
+
+/* What is at va. ABSENT: nothing. The mirror may be asked about. */
+VERSO_MUST_CHECK int verso_query(vaddr_t va, struct verso_mapping *mapping);
+
+/* Reads and clears accessed and dirty of the range, atomically per entry, and
+ * flushes, so that a later use sets them again. bits[i]: 1 accessed, 2 dirty.
+ * A large page reports on each of its pages, and is cleared as a whole. */
+VERSO_MUST_CHECK int verso_harvest(
+    vaddr_t va, size_t pages, unsigned char *bits);
+
+struct verso_paging_stats {
+    size_t tables;        /* frames in use as tables, the root included */
+    size_t spare;         /* of them the zeroed spare */
+    size_t invalidations; /* single pages, since start */
+    size_t flushes;       /* whole TLB, since start */
+};
+void verso_paging_stats(struct verso_paging_stats *stats);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verso.h - virtual memory for kernels: all of the public interface.
+ *
+ * Storeys, each using only those above it in this list:
+ *
+ *     frame     physical frames: buddies, zones, owners
+ *     paging    page tables, edited through their own mirror
+ *     back      memory behind addresses: frame + paging, or the host's
+ *     (node, pagemap: private to the library)
+ *     area      ranges of pages
+ *     slab      caches of objects
+ *     alloc     objects of any size
+ *     fault, check, report, init
+ *
+ * Lock order, outermost first; entry points take them, nothing is called back
+ * with one held:
+ *
+ *     area, node > space > frame
+ *     slab
+ *
+ * slab is a leaf: it is dropped before a cache grows. frame and slab are held
+ * with interrupts off, for a bounded time; the others are not, for no
+ * interrupt handler gets that far.
+ */
+#ifndef VERSO_H
+#define VERSO_H
+
+#include <verso/alloc.h>
+#include <verso/area.h>
+#include <verso/back.h>
+#include <verso/check.h>
+#include <verso/fault.h>
+#include <verso/frame.h>
+#include <verso/host.h>
+#include <verso/init.h>
+#include <verso/paging.h>
+#include <verso/reclaim.h>
+#include <verso/report.h>
+#include <verso/slab.h>
+#include <verso/types.h>
+#include <verso/util.h>
+
+#endif

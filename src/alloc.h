@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* alloc.h - for init. Theory: alloc.c. */
+#ifndef VERSO_SRC_ALLOC_H
+#define VERSO_SRC_ALLOC_H
+
+#include <verso/alloc.h>
+#include <verso/init.h>
+
+int verso_i_alloc_init(const struct verso_boot *boot);
+
+#endif

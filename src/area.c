@@ -1,0 +1,1040 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * area - ranges of addresses: split, merge, constant time.
+ *
+ * The addresses of a map are cut into ranges that touch each other:
+ *
+ *     | used   | free       | used | limbo | used          | free            |
+ *     ^ mem_area <-> mem_area <-> ...                    prev/next by address
+ *
+ * To allocate, a free range that is large enough is found, split into at most
+ * three, and the piece marked used. To free, the range waits in limbo until no
+ * CPU can have a translation of it (the flush's number is done: one compare,
+ * popped by later calls), then merges with free neighbours on both sides.
+ *
+ * Free ranges hang in bins by size: row = binary logarithm, slot = the next
+ * three bits, so a bin's sizes differ by an eighth; up to 7 pages each size has
+ * its own. A request is rounded up to a bin whose every range fits: two bitmap
+ * searches find one. Only if there is none is the bin searched that the
+ * request itself would be in. (Two-level segregated fit: Masmano, Ripoll,
+ * Crespo, Real, "TLSF", 2004.) Requests with limits look through the ranges in
+ * address order; those for a fixed address ask the pagemap.
+ *
+ * Invariants:
+ *   1. the ranges cover the map, in address order, prev and next agreeing.
+ *   2. no two neighbours are both free.
+ *   3. the pagemap has a start bit and the right word at each first page, and
+ *      no other start bits.
+ *   4. a range is in the bin of its size if and only if it is free, and the
+ *      bitmaps say which bins have one.
+ *   5. ranges and pages of each kind are as many as were counted.
+ *
+ * Nodes needed: pieces after less pieces before; see node.c.
+ * Lock: area; held over the commit of pagemap pages, and of a resize, never
+ * over that of an area. Cost: constant but for constrained requests.
+ */
+#include "area.h"
+
+#include <verso/back.h>
+#include <verso/fault.h>
+
+#include <string.h>
+
+static struct area_map kernel_map VERSO_STATE;
+
+#define STOCK_MAX   64
+#define STOCK_BATCH 32u
+#define LIMBO_BATCH 4u
+
+_Static_assert(VERSO_BACK_ZERO == 0x100u, "back's flags begin at bit 8");
+
+struct area_map *verso_i_area_kernel(void)
+{
+    return &kernel_map;
+}
+
+vaddr_t verso_i_area_usable(const struct mem_area *area, size_t *pages)
+{
+    size_t below = (area->flags & VERSO_AREA_GUARD_BELOW) ? 1 : 0;
+    size_t above = (area->flags & VERSO_AREA_GUARD_ABOVE) ? 1 : 0;
+    if (pages != NULL)
+        *pages = area->pages - below - above;
+    return area->start + bytes_of(below);
+}
+
+static vaddr_t area_end(const struct mem_area *area)
+{
+    return area->start + bytes_of(area->pages);
+}
+
+/* Flags that back understands. */
+static unsigned back_flags(unsigned flags)
+{
+    unsigned out = flags & (VERSO_RIGHTS_MASK | VERSO_CACHE_MASK);
+    if (flags & VERSO_AREA_ZERO)
+        out |= VERSO_BACK_ZERO;
+    if (flags & VERSO_AREA_CONTIG)
+        out |= VERSO_BACK_CONTIG;
+    if (flags & VERSO_AREA_LOW)
+        out |= VERSO_BACK_LOW;
+    return out;
+}
+
+/* ---- bins ---- */
+
+static unsigned size_highest(size_t n)
+{
+    unsigned high = (unsigned)((uint64_t)n >> 32);
+    return high != 0 ? 32 + bit_highest(high) : bit_highest((uint32_t)n);
+}
+
+struct bin {
+    unsigned row, slot;
+};
+
+/* The bin that a range of this size belongs to. */
+ALWAYS_INLINE struct bin bin_of(size_t pages)
+{
+    if (pages < BIN_SLOTS)
+        return (struct bin){0, (unsigned)pages};
+    unsigned high = size_highest(pages);
+    return (struct bin){
+        high - 2, (unsigned)(pages >> (high - 3)) & (BIN_SLOTS - 1)};
+}
+
+static void bin_insert(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
+    struct bin bin = bin_of(area->pages);
+    uint32_t head = map->bin[bin.row][bin.slot];
+    area->kind = KIND_FREE;
+    area->bin.prev = NODE_NONE;
+    area->bin.next = head;
+    if (head != NODE_NONE)
+        area_get(head)->bin.prev = node;
+    map->bin[bin.row][bin.slot] = node;
+    map->rows |= (uint32_t)1 << bin.row;
+    map->slots[bin.row] |= (uint32_t)1 << bin.slot;
+    map->free++;
+    map->free_pages += area->pages;
+}
+
+static void bin_remove(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
+    uint32_t prev = area->bin.prev, next = area->bin.next;
+    map->free--;
+    map->free_pages -= area->pages;
+    if (next != NODE_NONE)
+        area_get(next)->bin.prev = prev;
+    if (prev != NODE_NONE) {
+        area_get(prev)->bin.next = next;
+        return;
+    }
+    struct bin bin = bin_of(area->pages);
+    map->bin[bin.row][bin.slot] = next;
+    if (next != NODE_NONE)
+        return;
+    map->slots[bin.row] &= ~((uint32_t)1 << bin.slot);
+    if (map->slots[bin.row] == 0)
+        map->rows &= ~((uint32_t)1 << bin.row);
+}
+
+/* First bin at or after (row, slot) that has a range; its first one. */
+static uint32_t bin_first(const struct area_map *map, struct bin bin)
+{
+    uint32_t slots = map->slots[bin.row] & ~bits_below(bin.slot);
+    if (slots == 0) {
+        uint32_t rows = map->rows & ~bits_upto(bin.row);
+        if (rows == 0)
+            return NODE_NONE;
+        bin.row = bit_lowest(rows);
+        slots = map->slots[bin.row];
+    }
+    return map->bin[bin.row][bit_lowest(slots)];
+}
+
+/* A free range of at least `pages`: any of a bin where all are, or the first
+ * in the bin below that is. */
+static uint32_t bin_find(const struct area_map *map, size_t pages)
+{
+    size_t rounded = pages;
+    if (pages >= BIN_SLOTS)
+        rounded += ((size_t)1 << (size_highest(pages) - 3)) - 1;
+    uint32_t node = bin_first(map, bin_of(rounded));
+    if (likely(node != NODE_NONE) || pages < BIN_SLOTS)
+        return node;
+    struct bin bin = bin_of(pages);
+    for (node = map->bin[bin.row][bin.slot]; node != NODE_NONE;
+         node = area_get(node)->bin.next)
+        if (area_get(node)->pages >= pages)
+            return node;
+    return NODE_NONE;
+}
+
+/* ---- finding ---- */
+
+uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
+{
+    uint32_t word = pagemap_get(map->pagemap, va);
+    if (pagemap_kind(word) == KIND_NONE)
+        word = pagemap_get(
+            map->pagemap, verso_i_pagemap_find_start(map->pagemap, va));
+    uint32_t node = pagemap_node(word);
+    if (pagemap_kind(word) == KIND_SLAB)
+        return ((const struct area_override *)node_get(node))->area;
+    return node;
+}
+
+/* What a request asks for, in the form the search wants. */
+struct want {
+    size_t pages;       /* guards included */
+    size_t guard_below; /* pages of it before the usable ones */
+    uintptr_t align;    /* of the usable start; at least a page */
+    vaddr_t min, last;  /* the usable pages lie in [min, last] */
+};
+
+/* Does the want fit into the range, and where does it start there? */
+static bool fits(
+    const struct mem_area *area, const struct want *want, vaddr_t *start)
+{
+    vaddr_t low = area->start + bytes_of(want->guard_below);
+    vaddr_t last = area_end(area) - 1;
+    if (low < want->min)
+        low = want->min;
+    vaddr_t usable = round_up(low, want->align);
+    if (usable < low)
+        return false;
+    *start = usable - bytes_of(want->guard_below);
+    if (*start > last || (last - *start) < bytes_of(want->pages) - 1)
+        return false;
+    return want->last - *start >= bytes_of(want->pages) - 1 &&
+           *start <= want->last;
+}
+
+/* Any range, for a want without limits. An alignment asks for so much that it
+ * fits wherever the range begins; then every range is tried. */
+static uint32_t find_anywhere(
+    const struct area_map *map, const struct want *want, vaddr_t *start)
+{
+    size_t slack = (want->align >> VERSO_PAGE_SHIFT) - 1;
+    uint32_t node = bin_find(map, want->pages + slack);
+    if (node != NODE_NONE && fits(area_get(node), want, start))
+        return node;
+    if (slack == 0)
+        return NODE_NONE;
+    struct bin bin = bin_of(want->pages);
+    for (unsigned at = bin.row * BIN_SLOTS + bin.slot;
+         at < BIN_ROWS * BIN_SLOTS; at++)
+        for (node = map->bin[at / BIN_SLOTS][at % BIN_SLOTS]; node != NODE_NONE;
+             node = area_get(node)->bin.next)
+            if (fits(area_get(node), want, start))
+                return node;
+    return NODE_NONE;
+}
+
+/* The first range in address order between the limits. */
+static uint32_t find_between(
+    const struct area_map *map, const struct want *want, vaddr_t *start)
+{
+    vaddr_t from = want->min > map->start ? want->min : map->start;
+    if (from - map->start >= bytes_of(map->pages))
+        return NODE_NONE;
+    uint32_t node = verso_i_area_find(map, from);
+    for (; node != NODE_NONE && area_get(node)->start <= want->last;
+         node = area_get(node)->next)
+        if (area_get(node)->kind == KIND_FREE &&
+            fits(area_get(node), want, start))
+            return node;
+    return NODE_NONE;
+}
+
+static uint32_t find_range(
+    const struct area_map *map, const struct want *want, vaddr_t *start)
+{
+    if (likely(want->min == 0 && want->last == UINTPTR_MAX))
+        return find_anywhere(map, want, start);
+    return find_between(map, want, start);
+}
+
+/* ---- nodes ---- */
+
+/* Two nodes in hand, before the lock is taken for good. */
+struct node_plan {
+    uint32_t node[2];
+    unsigned count;
+};
+
+static void stock_add(struct area_map *map, uint32_t node)
+{
+    area_get(node)->next = (uint32_t)map->nodes.first;
+    stock_push(&map->nodes, node, 1);
+}
+
+static uint32_t stock_take(struct area_map *map)
+{
+    uint32_t node = (uint32_t)map->nodes.first;
+    if (likely(node != NODE_NONE))
+        stock_pop(&map->nodes, area_get(node)->next, 1);
+    return node;
+}
+
+/* With the lock dropped: fills the plan from the node storey. */
+static int plan_fill(struct node_plan *plan, unsigned needed)
+{
+    while (plan->count < needed) {
+        uint32_t node = verso_i_node_alloc();
+        if (node == NODE_NONE)
+            return VERSO_NO_MEMORY;
+        plan->node[plan->count++] = node;
+    }
+    return 0;
+}
+
+static void plan_take(
+    struct area_map *map, struct node_plan *plan, unsigned needed)
+{
+    while (plan->count < needed) {
+        uint32_t node = stock_take(map);
+        if (node == NODE_NONE)
+            return;
+        plan->node[plan->count++] = node;
+    }
+}
+
+static void plan_return(struct area_map *map, struct node_plan *plan)
+{
+    while (plan->count > 0)
+        stock_add(map, plan->node[--plan->count]);
+}
+
+/* Drops the lock, and gives what is too much in stock to the node storey. */
+static void unlock_and_trim(struct area_map *map, bool all)
+{
+    uint32_t surplus = NODE_NONE;
+    if (unlikely(map->nodes.room < 0 || all)) {
+        for (unsigned i = 0; all || i < STOCK_BATCH; i++) {
+            uint32_t node = stock_take(map);
+            if (node == NODE_NONE)
+                break;
+            area_get(node)->next = surplus;
+            surplus = node;
+        }
+    }
+    lock_drop(&map->lock);
+    while (unlikely(surplus != NODE_NONE)) {
+        uint32_t next = area_get(surplus)->next;
+        verso_i_node_free(surplus);
+        surplus = next;
+    }
+}
+
+/* ---- splitting and merging ---- */
+
+static void word_set(
+    struct area_map *map, uint32_t node, enum pagemap_kind kind)
+{
+    pagemap_set(map->pagemap, area_get(node)->start,
+        pagemap_word(kind, PAGEMAP_CLASS_NONE, node));
+}
+
+static void start_add(
+    struct area_map *map, uint32_t node, enum pagemap_kind kind)
+{
+    word_set(map, node, kind);
+    pagemap_start_add(map->pagemap, area_get(node)->start);
+}
+
+static void start_remove(struct area_map *map, vaddr_t start)
+{
+    pagemap_set(map->pagemap, start, 0);
+    pagemap_start_remove(map->pagemap, start);
+}
+
+/* Cuts `pages` off the low end of a range, whose start bit is prepared by the
+ * caller: the range keeps its node and becomes the high part. Returns the low
+ * part, linked, of no kind yet. */
+static uint32_t cut_low(
+    struct area_map *map, uint32_t node, size_t pages, uint32_t low_node)
+{
+    struct mem_area *area = area_get(node), *low = area_get(low_node);
+    low->start = area->start;
+    low->pages = pages;
+    low->prev = area->prev;
+    low->next = node;
+    if (low->prev != NODE_NONE)
+        area_get(low->prev)->next = low_node;
+    area->prev = low_node;
+    area->start += bytes_of(pages);
+    area->pages -= pages;
+    start_add(map, node, (enum pagemap_kind)area->kind);
+    word_set(map, low_node, KIND_FREE);
+    return low_node;
+}
+
+/* A free range takes in its free neighbours, and goes into its bin. The bits
+ * and words of those that vanish go, and so do their nodes. */
+static void free_insert(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
+    uint32_t prev = area->prev, next = area->next;
+    if (next != NODE_NONE && area_get(next)->kind == KIND_FREE) {
+        struct mem_area *gone = area_get(next);
+        bin_remove(map, next);
+        start_remove(map, gone->start);
+        area->pages += gone->pages;
+        area->next = gone->next;
+        if (area->next != NODE_NONE)
+            area_get(area->next)->prev = node;
+        stock_add(map, next);
+    }
+    if (prev != NODE_NONE && area_get(prev)->kind == KIND_FREE) {
+        struct mem_area *into = area_get(prev);
+        bin_remove(map, prev);
+        start_remove(map, area->start);
+        into->pages += area->pages;
+        into->next = area->next;
+        if (into->next != NODE_NONE)
+            area_get(into->next)->prev = prev;
+        stock_add(map, node);
+        node = prev;
+    } else {
+        word_set(map, node, KIND_FREE);
+    }
+    bin_insert(map, node);
+}
+
+/* Frees ranges whose flush is done; oldest first, at most `most`. */
+static size_t limbo_pop(struct area_map *map, size_t most)
+{
+    size_t popped = 0;
+    while (map->limbo_first != NODE_NONE && popped < most) {
+        uint32_t node = map->limbo_first;
+        struct mem_area *area = area_get(node);
+        if (!verso_back_done(area->limbo.flush))
+            break;
+        map->limbo_first = area->limbo.next;
+        if (map->limbo_first == NODE_NONE)
+            map->limbo_last = NODE_NONE;
+        map->limbo--;
+        free_insert(map, node);
+        popped++;
+    }
+    return popped;
+}
+
+static void limbo_push(struct area_map *map, uint32_t node, uint32_t flush)
+{
+    struct mem_area *area = area_get(node);
+    area->limbo.flush = flush;
+    area->limbo.next = NODE_NONE;
+    if (map->limbo_last != NODE_NONE)
+        area_get(map->limbo_last)->limbo.next = node;
+    else
+        map->limbo_first = node;
+    map->limbo_last = node;
+    map->limbo++;
+}
+
+/* ---- alloc ---- */
+
+/* Marks the piece of a free range at `start` used, and returns its node. The
+ * plan has a node for each further piece. */
+static uint32_t take_piece(struct area_map *map, uint32_t node, vaddr_t start,
+    size_t pages, struct node_plan *plan)
+{
+    struct mem_area *area = area_get(node);
+    bin_remove(map, node);
+    if (start > area->start) {
+        size_t before = (start - area->start) >> VERSO_PAGE_SHIFT;
+        bin_insert(map, cut_low(map, node, before, plan->node[--plan->count]));
+    }
+    if (area->pages > pages) {
+        uint32_t rest = node;
+        node = cut_low(map, rest, pages, plan->node[--plan->count]);
+        bin_insert(map, rest);
+    }
+    area = area_get(node);
+    area->kind = KIND_AREA;
+    map->used++;
+    map->used_pages += pages;
+    word_set(map, node, KIND_AREA);
+    return node;
+}
+
+/* Finds and takes a range. Called with the lock held, which is dropped for a
+ * moment if nodes are short; the plan then has all that any piece can need, so
+ * the second round is the last. */
+static uint32_t take_range(struct area_map *map, const struct want *want)
+{
+    struct node_plan plan = {.count = 0};
+    uint32_t taken = NODE_NONE;
+    for (;;) {
+        vaddr_t start = 0;
+        uint32_t node = find_range(map, want, &start);
+        if (node == NODE_NONE)
+            break;
+        const struct mem_area *area = area_get(node);
+        vaddr_t end = start + bytes_of(want->pages);
+        unsigned needed =
+            (start > area->start ? 1u : 0u) + (end < area_end(area) ? 1u : 0u);
+        plan_take(map, &plan, needed);
+        if (unlikely(plan.count < needed)) {
+            lock_drop(&map->lock);
+            int err = plan_fill(&plan, needed);
+            lock_take(&map->lock);
+            if (err != 0)
+                break;
+            continue;
+        }
+        if (verso_i_pagemap_prepare(map->pagemap, start, 1) == 0 &&
+            (end == area_end(area) ||
+                verso_i_pagemap_prepare(map->pagemap, end, 1) == 0))
+            taken = take_piece(map, node, start, want->pages, &plan);
+        break;
+    }
+    plan_return(map, &plan);
+    return taken;
+}
+
+/* The words of all pages, for those who asked for them. */
+static int words_set(struct area_map *map, uint32_t node, uint32_t word)
+{
+    struct mem_area *area = area_get(node);
+    int err = verso_i_pagemap_prepare(map->pagemap, area->start, area->pages);
+    if (err != 0)
+        return err;
+    for (size_t i = 0; i < area->pages; i++)
+        pagemap_set(map->pagemap, area->start + bytes_of(i), word);
+    return 0;
+}
+
+static void words_clear(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
+    for (size_t i = 1; i < area->pages; i++)
+        pagemap_set(map->pagemap, area->start + bytes_of(i), 0);
+    word_set(map, node, KIND_AREA);
+}
+
+static struct want want_of(
+    const struct area_map *map, const struct verso_area_request *r)
+{
+    size_t below = (r->flags & VERSO_AREA_GUARD_BELOW) ? 1 : 0;
+    size_t above = (r->flags & VERSO_AREA_GUARD_ABOVE) ? 1 : 0;
+    struct want want = {r->pages + below + above, below,
+        r->align > VERSO_PAGE_SIZE ? r->align : VERSO_PAGE_SIZE, 0,
+        UINTPTR_MAX};
+    VERSO_VERIFY(r->pages > 0, "area: alloc of 0 pages");
+    VERSO_VERIFY(r->align == 0 || is_power2(r->align),
+        "area: alignment %zu is no power of two", r->align);
+    VERSO_VERIFY((r->flags & ~AREA_FLAGS_MASK) == 0, "area: flags %#x",
+        r->flags & ~AREA_FLAGS_MASK);
+    if (r->max > 0) {
+        want.min = r->min;
+        want.last = r->max - 1;
+    } else if (r->min > 0) {
+        want.min = r->min;
+    }
+    if (r->fixed != 0) {
+        VERSO_VERIFY(is_page_aligned(r->fixed) &&
+                         r->fixed - map->start < bytes_of(map->pages),
+            "area: fixed address %p is unaligned or outside %p, %zu pages",
+            (void *)r->fixed, (void *)map->start, map->pages);
+        want.min = r->fixed;
+        want.last = r->fixed + bytes_of(r->pages + above) - 1;
+        want.align = VERSO_PAGE_SIZE;
+    }
+    return want;
+}
+
+static int area_commit(struct area_map *map, struct mem_area *area)
+{
+    size_t pages;
+    vaddr_t va = verso_i_area_usable(area, &pages);
+    if (area->flags & (VERSO_AREA_LAZY | VERSO_AREA_BARE))
+        return 0;
+    if (verso_host_in_interrupt())
+        return VERSO_NO_MEMORY;
+    return verso_back_commit(map->space, va, pages, back_flags(area->flags));
+}
+
+uint32_t verso_i_area_alloc(struct area_map *map,
+    const struct verso_area_request *request, uint32_t page_word)
+{
+    struct want want = want_of(map, request);
+    if (request->pages > map->pages)
+        return NODE_NONE;
+    lock_take(&map->lock);
+    if (unlikely(map->limbo_first != NODE_NONE))
+        limbo_pop(map, LIMBO_BATCH);
+    uint32_t node = take_range(map, &want);
+    if (node == NODE_NONE) {
+        unlock_and_trim(map, false);
+        return NODE_NONE;
+    }
+    struct mem_area *area = area_get(node);
+    area->flags = request->flags;
+    if ((area->flags & VERSO_RIGHTS_MASK) == 0)
+        area->flags |= VERSO_RW;
+    area->name = request->name;
+    int err = 0;
+    if (page_word != 0) {
+        err = words_set(map, node, page_word);
+        area->flags |= err == 0 ? AREA_WORDS : 0;
+    }
+    unlock_and_trim(map, false);
+    if (err == 0)
+        err = area_commit(map, area);
+    if (err == 0)
+        return node;
+    lock_take(&map->lock);
+    if (area->flags & AREA_WORDS)
+        words_clear(map, node);
+    map->used--;
+    map->used_pages -= area->pages;
+    free_insert(map, node);
+    unlock_and_trim(map, false);
+    return NODE_NONE;
+}
+
+/* ---- free ---- */
+
+void verso_i_area_free(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
+    uint32_t flush = 0;
+    lock_take(&map->lock);
+    if (unlikely(area->flags & AREA_WORDS))
+        words_clear(map, node);
+    map->used--;
+    map->used_pages -= area->pages;
+    if ((area->flags & VERSO_AREA_BARE) == 0) {
+        size_t pages;
+        vaddr_t va = verso_i_area_usable(area, &pages);
+        area->kind = KIND_LIMBO;
+        word_set(map, node, KIND_LIMBO);
+        lock_drop(&map->lock);
+        flush = verso_back_release(map->space, va, pages);
+        lock_take(&map->lock);
+    }
+    if (likely(flush == 0 || verso_back_done(flush)))
+        free_insert(map, node);
+    else
+        limbo_push(map, node, flush);
+    unlock_and_trim(map, false);
+}
+
+/* ---- the public calls ---- */
+
+/* The area whose first usable page is at `address`; panics if there is none. */
+static uint32_t get_by_address(
+    const struct area_map *map, const void *address, const char *what)
+{
+    vaddr_t va = (vaddr_t)address;
+    VERSO_VERIFY(va - map->start < bytes_of(map->pages),
+        "area: %s of %p, which is outside %p, %zu pages", what, address,
+        (void *)map->start, map->pages);
+    uint32_t node = verso_i_area_find(map, va);
+    const struct mem_area *area = area_get(node);
+    VERSO_VERIFY(area->kind == KIND_AREA,
+        "area: %s of %p, which is free (range %p, %zu pages)", what, address,
+        (void *)area->start, area->pages);
+    VERSO_VERIFY(verso_i_area_usable(area, NULL) == va &&
+                     (area->flags & AREA_WORDS) == 0,
+        "area: %s of %p, which is inside %p, %zu pages, %s", what, address,
+        (void *)area->start, area->pages,
+        area->name != NULL ? area->name : "no name");
+    return node;
+}
+
+void *verso_area_alloc_as(const struct verso_area_request *request)
+{
+    uint32_t node = verso_i_area_alloc(&kernel_map, request, 0);
+    if (node == NODE_NONE)
+        return NULL;
+    return (void *)verso_i_area_usable(area_get(node), NULL);
+}
+
+void *verso_area_alloc(size_t pages, unsigned flags)
+{
+    struct verso_area_request request = {.pages = pages, .flags = flags};
+    return verso_area_alloc_as(&request);
+}
+
+void verso_area_free(void *address)
+{
+    uint32_t node = get_by_address(&kernel_map, address, "free");
+    verso_i_area_free(&kernel_map, node);
+}
+
+/* The end of a used range moves up into the free one behind it. Memory first,
+ * under the lock: then nothing can fail. */
+static int grow_locked(struct area_map *map, uint32_t node, size_t more)
+{
+    struct mem_area *area = area_get(node);
+    uint32_t next = area->next;
+    size_t usable;
+    vaddr_t va = verso_i_area_usable(area, &usable);
+    if (next == NODE_NONE || area_get(next)->kind != KIND_FREE ||
+        area_get(next)->pages < more)
+        return VERSO_NO_MEMORY;
+    struct mem_area *room = area_get(next);
+    if (room->pages > more && verso_i_pagemap_prepare(map->pagemap,
+                                  room->start + bytes_of(more), 1) != 0)
+        return VERSO_NO_MEMORY;
+    if ((area->flags & (VERSO_AREA_LAZY | VERSO_AREA_BARE)) == 0 &&
+        verso_back_commit(map->space, va + bytes_of(usable), more,
+            back_flags(area->flags)) != 0)
+        return VERSO_NO_MEMORY;
+    bin_remove(map, next);
+    start_remove(map, room->start);
+    area->pages += more;
+    map->used_pages += more;
+    if (room->pages == more) {
+        area->next = room->next;
+        if (area->next != NODE_NONE)
+            area_get(area->next)->prev = node;
+        stock_add(map, next);
+        return 0;
+    }
+    room->start += bytes_of(more);
+    room->pages -= more;
+    start_add(map, next, KIND_FREE);
+    bin_insert(map, next);
+    return 0;
+}
+
+/* Cuts the end of a used range off, as a used range of its own that has what
+ * guard there was; the caller frees it. */
+static int shrink_locked(
+    struct area_map *map, uint32_t node, size_t less, struct node_plan *plan)
+{
+    struct mem_area *area = area_get(node);
+    size_t keep = area->pages - less;
+    vaddr_t start = area->start + bytes_of(keep);
+    if (verso_i_pagemap_prepare(map->pagemap, start, 1) != 0)
+        return VERSO_NO_MEMORY;
+    uint32_t tail_node = plan->node[--plan->count];
+    struct mem_area *tail = area_get(tail_node);
+    *tail = *area;
+    tail->start = start;
+    tail->pages = less;
+    tail->flags &= ~(unsigned)VERSO_AREA_GUARD;
+    tail->prev = node;
+    area->next = tail_node;
+    if (tail->next != NODE_NONE)
+        area_get(tail->next)->prev = tail_node;
+    area->pages = keep;
+    map->used++;
+    start_add(map, tail_node, KIND_AREA);
+    plan->node[plan->count++] = tail_node;
+    return 0;
+}
+
+int verso_area_resize(void *address, size_t pages)
+{
+    struct area_map *map = &kernel_map;
+    struct node_plan plan = {.count = 0};
+    uint32_t node = get_by_address(map, address, "resize");
+    struct mem_area *area = area_get(node);
+    size_t usable;
+    (void)verso_i_area_usable(area, &usable);
+    VERSO_VERIFY(pages > 0, "area: resize of %p to 0 pages", address);
+    if (area->flags & VERSO_AREA_CONTIG)
+        return VERSO_BAD_ARG;
+    if (pages == usable)
+        return 0;
+    if (pages < usable && plan_fill(&plan, 1) != 0)
+        return VERSO_NO_MEMORY;
+    lock_take(&map->lock);
+    limbo_pop(map, LIMBO_BATCH);
+    int err = pages > usable ? grow_locked(map, node, pages - usable)
+                             : shrink_locked(map, node, usable - pages, &plan);
+    bool cut = pages < usable && err == 0;
+    if (!cut)
+        plan_return(map, &plan);
+    unlock_and_trim(map, false);
+    if (cut)
+        verso_i_area_free(map, plan.node[0]);
+    return err;
+}
+
+int verso_area_protect(void *address, unsigned rights)
+{
+    struct area_map *map = &kernel_map;
+    struct mem_area *area = area_get(get_by_address(map, address, "protect"));
+    size_t pages;
+    vaddr_t va = verso_i_area_usable(area, &pages);
+    int err = 0;
+    VERSO_VERIFY((rights & ~VERSO_RIGHTS_MASK) == 0,
+        "area: protect of %p with rights %#x", address, rights);
+    if ((area->flags & VERSO_AREA_BARE) == 0)
+        err = verso_back_protect(map->space, va, pages, rights);
+    if (err == 0) {
+        lock_take(&map->lock);
+        area->flags = (area->flags & ~VERSO_RIGHTS_MASK) | rights;
+        lock_drop(&map->lock);
+    }
+    return err;
+}
+
+int verso_area_find(const void *address, struct verso_area_info *info)
+{
+    struct area_map *map = &kernel_map;
+    vaddr_t va = (vaddr_t)address;
+    if (va - map->start >= bytes_of(map->pages))
+        return VERSO_ABSENT;
+    lock_take(&map->lock);
+    const struct mem_area *area = area_get(verso_i_area_find(map, va));
+    bool used = area->kind == KIND_AREA;
+    if (used) {
+        info->start = verso_i_area_usable(area, &info->pages);
+        info->flags = area->flags;
+        info->name = area->name != NULL ? area->name : "";
+        info->guard = va - info->start >= bytes_of(info->pages);
+    }
+    lock_drop(&map->lock);
+    return used ? 0 : VERSO_ABSENT;
+}
+
+int verso_i_area_touch(struct area_map *map, vaddr_t va, unsigned wanted)
+{
+    if (va - map->start >= bytes_of(map->pages))
+        return VERSO_ABSENT;
+    lock_take(&map->lock);
+    const struct mem_area *area = area_get(verso_i_area_find(map, va));
+    size_t pages;
+    vaddr_t start = verso_i_area_usable(area, &pages);
+    unsigned flags = area->flags;
+    bool ours = area->kind == KIND_AREA && (flags & VERSO_AREA_LAZY) != 0 &&
+                va - start < bytes_of(pages) && (flags & wanted) == wanted;
+    lock_drop(&map->lock);
+    if (!ours)
+        return VERSO_ABSENT;
+    unsigned back = back_flags(flags) & ~VERSO_BACK_CONTIG;
+    if ((flags & VERSO_AREA_UNZEROED) == 0)
+        back |= VERSO_BACK_ZERO;
+    return verso_back_commit(
+        map->space, round_down(va, VERSO_PAGE_SIZE), 1, back);
+}
+
+/* ---- start, drain, check, report ---- */
+
+int verso_i_area_init(const struct verso_boot *boot)
+{
+    struct heap_layout layout = verso_i_heap_layout(boot);
+    struct area_map *map = &kernel_map;
+    map->lock.name = "area";
+    map->pagemap = &verso_i_pagemap;
+    map->start = layout.area_start;
+    map->pages = layout.area_pages;
+    map->nodes.room = STOCK_MAX;
+    uint32_t node = verso_i_node_alloc();
+    if (node == NODE_NONE ||
+        verso_i_pagemap_prepare(map->pagemap, map->start, 1) != 0)
+        return VERSO_NO_MEMORY;
+    struct mem_area *area = area_get(node);
+    memset(area, 0, sizeof(*area));
+    area->start = map->start;
+    area->pages = map->pages;
+    start_add(map, node, KIND_FREE);
+    bin_insert(map, node);
+    return 0;
+}
+
+bool verso_i_area_drain(void)
+{
+    struct area_map *map = &kernel_map;
+    (void)verso_back_drain();
+    lock_take(&map->lock);
+    bool progress = limbo_pop(map, SIZE_MAX) > 0;
+    progress |= verso_i_pagemap_drain();
+    progress |= map->nodes.first != NODE_NONE;
+    unlock_and_trim(map, true);
+    return progress;
+}
+
+static size_t largest_free(const struct area_map *map)
+{
+    size_t largest = 0;
+    if (map->rows == 0)
+        return 0;
+    unsigned row = bit_highest(map->rows);
+    unsigned slot = bit_highest(map->slots[row]);
+    for (uint32_t n = map->bin[row][slot]; n != NODE_NONE;
+         n = area_get(n)->bin.next)
+        if (area_get(n)->pages > largest)
+            largest = area_get(n)->pages;
+    return largest;
+}
+
+void verso_area_stats(struct verso_area_stats *stats)
+{
+    struct area_map *map = &kernel_map;
+    lock_take(&map->lock);
+    stats->used = map->used;
+    stats->free = map->free;
+    stats->limbo = map->limbo;
+    stats->used_pages = map->used_pages;
+    stats->free_pages = map->free_pages;
+    stats->largest_free = largest_free(map);
+    stats->nodes = verso_i_node.used;
+    lock_drop(&map->lock);
+}
+
+struct area_count {
+    size_t kind[KIND_SLAB + 1], pages[KIND_SLAB + 1];
+};
+
+static const char *check_range(
+    const struct area_map *map, uint32_t node, struct area_count *count)
+{
+    const struct mem_area *area = area_get(node);
+    uint32_t word = pagemap_get(map->pagemap, area->start);
+    bool words = (area->flags & AREA_WORDS) != 0 && area->kind == KIND_AREA;
+    if (area->kind < KIND_FREE || area->kind > KIND_LIMBO || area->pages == 0)
+        return "area.1: a range has a kind and a size";
+    if (verso_i_pagemap_find_start(map->pagemap, area_end(area) - 1) !=
+        area->start)
+        return "area.3: the only start bit of a range is its first page's";
+    if (!words && word != pagemap_word((enum pagemap_kind)area->kind,
+                              PAGEMAP_CLASS_NONE, node))
+        return "area.3: the pagemap knows every range";
+    if (words && verso_i_area_find(map, area->start) != node)
+        return "area.3: who overrides a word keeps the area";
+    if (area->next != NODE_NONE && area->kind == KIND_FREE &&
+        area_get(area->next)->kind == KIND_FREE)
+        return "area.2: free neighbours are merged";
+    count->kind[area->kind]++;
+    count->pages[area->kind] += area->pages;
+    return NULL;
+}
+
+static const char *check_bins(const struct area_map *map)
+{
+    size_t found = 0;
+    for (unsigned row = 0; row < BIN_ROWS; row++) {
+        for (unsigned slot = 0; slot < BIN_SLOTS; slot++) {
+            uint32_t node = map->bin[row][slot];
+            if ((node != NODE_NONE) != ((map->slots[row] >> slot & 1) != 0))
+                return "area.4: the bitmaps say which bins are filled";
+            for (; node != NODE_NONE; node = area_get(node)->bin.next) {
+                struct bin bin = bin_of(area_get(node)->pages);
+                if (area_get(node)->kind != KIND_FREE || bin.row != row ||
+                    bin.slot != slot || found++ > map->free)
+                    return "area.4: a free range is in the bin of its size";
+            }
+        }
+        if ((map->slots[row] != 0) != ((map->rows >> row & 1) != 0))
+            return "area.4: the bitmaps say which rows are filled";
+    }
+    return found == map->free ? NULL : "area.4: every free range is in a bin";
+}
+
+const char *verso_i_area_check(void)
+{
+    const struct area_map *map = &kernel_map;
+    struct area_count count = {0};
+    vaddr_t at = map->start;
+    uint32_t prev = NODE_NONE;
+    uint32_t node = verso_i_area_find(map, at);
+    while (node != NODE_NONE) {
+        const struct mem_area *area = area_get(node);
+        if (area->start != at || area->prev != prev ||
+            !verso_i_node_is_used(node)) {
+            verso_print("range %p, %zu pages; expected at %p\n",
+                (void *)area->start, area->pages, (void *)at);
+            return "area.1: the ranges touch, in order";
+        }
+        const char *broken = check_range(map, node, &count);
+        if (broken != NULL) {
+            verso_print("range %p, %zu pages, kind %u\n", (void *)area->start,
+                area->pages, area->kind);
+            return broken;
+        }
+        at = area_end(area);
+        prev = node;
+        node = area->next;
+    }
+    if (at != map->start + bytes_of(map->pages))
+        return "area.1: the ranges cover the map";
+    if (count.kind[KIND_FREE] != map->free ||
+        count.kind[KIND_AREA] != map->used ||
+        count.kind[KIND_LIMBO] != map->limbo ||
+        count.pages[KIND_FREE] != map->free_pages ||
+        count.pages[KIND_AREA] != map->used_pages)
+        return "area.5: every range and page is counted";
+    return check_bins(map);
+}
+
+/* "mapped lazy bare", "guard", ...: how an area is backed. */
+static void flags_print(unsigned flags)
+{
+    verso_print("%c%c%c %s%s%s%s", (flags & VERSO_READ) ? 'r' : '-',
+        (flags & VERSO_WRITE) ? 'w' : '-', (flags & VERSO_EXEC) ? 'x' : '-',
+        (flags & VERSO_AREA_BARE)   ? "bare"
+        : (flags & VERSO_AREA_LAZY) ? "lazy"
+                                    : "mapped",
+        (flags & VERSO_AREA_GUARD) ? " guarded" : "",
+        (flags & VERSO_AREA_CONTIG) ? " contiguous" : "",
+        (flags & AREA_WORDS) ? " slab" : "");
+}
+
+static void range_print(const struct mem_area *area)
+{
+    verso_print("%08zx-%08zx %7zu pages  ", (size_t)area->start,
+        (size_t)(area_end(area) - 1), area->pages);
+    if (area->kind == KIND_AREA) {
+        flags_print(area->flags);
+        verso_print("  %s\n", area->name != NULL ? area->name : "");
+    } else {
+        verso_print("%s\n", area->kind == KIND_FREE ? "free" : "in limbo");
+    }
+}
+
+void verso_i_area_report(void)
+{
+    const struct area_map *map = &kernel_map;
+    const size_t most = 40;
+    size_t shown = 0, slabs = 0, slab_pages = 0;
+    uint32_t node = verso_i_area_find(map, map->start);
+    for (; node != NODE_NONE; node = area_get(node)->next) {
+        const struct mem_area *area = area_get(node);
+        if (area->kind == KIND_AREA && (area->flags & AREA_WORDS) != 0) {
+            slabs++;
+            slab_pages += area->pages;
+        } else if (shown++ < most) {
+            verso_print("area: ");
+            range_print(area);
+        }
+    }
+    if (shown > most)
+        verso_print("area: ... and %zu more\n", shown - most);
+    verso_print("areas: %zu in use (%zu pages), of them %zu slabs (%zu pages); "
+                "%zu free ranges (%zu pages, the largest %zu); %zu in limbo\n",
+        map->used, map->used_pages, slabs, slab_pages, map->free,
+        map->free_pages, largest_free(map), map->limbo);
+}
+
+void verso_i_area_describe(const struct area_map *map, vaddr_t va)
+{
+    uint32_t node = verso_i_area_find(map, va);
+    const struct mem_area *area = area_get(node);
+    size_t pages;
+    vaddr_t start = verso_i_area_usable(area, &pages);
+    verso_print("%p: ", (void *)va);
+    if (area->kind == KIND_AREA && va - start >= bytes_of(pages))
+        verso_print("in a guard page of ");
+    else if (area->kind == KIND_AREA)
+        verso_print("byte %zu of ", (size_t)(va - start));
+    range_print(area);
+    if (area->prev != NODE_NONE) {
+        verso_print("  before it: ");
+        range_print(area_get(area->prev));
+    }
+    if (area->next != NODE_NONE) {
+        verso_print("  behind it: ");
+        range_print(area_get(area->next));
+    }
+}

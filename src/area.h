@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* area.h - ranges of addresses, for the storeys above. Theory: area.c. */
+#ifndef VERSO_SRC_AREA_H
+#define VERSO_SRC_AREA_H
+
+#include <verso/area.h>
+
+#include "pagemap.h"
+#include "stock.h"
+
+struct space;
+
+/* Beside the public flags: */
+#define AREA_WORDS 0x200000u /* every page has a word, not the first alone */
+#define AREA_HEAP  0x400000u /* an object of alloc */
+
+#define AREA_FLAGS_MASK 0x7ff0ffu
+
+/* One range of pages. A node; keys: (a) area lock. */
+struct mem_area {
+    vaddr_t start;       /* (a) first page, guards included */
+    size_t pages;        /* (a) guards included */
+    uint32_t prev, next; /* (a) neighbours in address order */
+    union {
+        struct {
+            uint32_t prev, next;
+        } bin; /* (a) KIND_FREE */
+        struct {
+            uint32_t flush, next;
+        } limbo;          /* (a) KIND_LIMBO */
+        const char *name; /* (a) KIND_AREA */
+    };
+    uint32_t flags; /* (a) */
+    uint8_t kind;   /* (a) enum pagemap_kind */
+};
+_Static_assert(sizeof(struct mem_area) <= NODE_SIZE, "a mem_area is a node");
+
+/* A node whose kind overrides an area's words begins with this. */
+struct area_override {
+    uint32_t area;
+};
+
+#define BIN_ROWS  32u
+#define BIN_SLOTS 8u
+
+/* All ranges between two addresses: they touch, and leave no gap. */
+struct area_map {
+    struct lock lock;
+    struct pagemap *pagemap;
+    struct space *space; /* NULL: the kernel's */
+    vaddr_t start;
+    size_t pages;
+    uint32_t rows;            /* bins: rows with a free range */
+    uint32_t slots[BIN_ROWS]; /* and which slots of a row have one */
+    uint32_t bin[BIN_ROWS][BIN_SLOTS];
+    struct stock nodes;
+    uint32_t limbo_first, limbo_last; /* in the order of their flushes */
+    size_t used, free, limbo;
+    size_t used_pages, free_pages;
+};
+
+struct area_map *verso_i_area_kernel(void);
+
+int verso_i_area_init(const struct verso_boot *boot);
+const char *verso_i_area_check(void);
+void verso_i_area_report(void);
+bool verso_i_area_drain(void);
+
+/* As verso_area_alloc_as, but names the area by its node (NODE_NONE: none).
+ * With page_word != 0 every page of it gets that word. */
+uint32_t verso_i_area_alloc(struct area_map *map,
+    const struct verso_area_request *request, uint32_t page_word);
+void verso_i_area_free(struct area_map *map, uint32_t area);
+
+/* The area of any kind that va lies in, guards included; va lies in the map.
+ * Takes no lock. */
+uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va);
+
+/* First usable page of an area, and the number of usable pages. */
+vaddr_t verso_i_area_usable(const struct mem_area *area, size_t *pages);
+
+ALWAYS_INLINE struct mem_area *area_get(uint32_t area)
+{
+    return node_get(area);
+}
+
+/* Makes the one page at va of a lazy area usable, as a fault asks for. */
+int verso_i_area_touch(struct area_map *map, vaddr_t va, unsigned wanted);
+
+/* One line on va, which lies in the map. Takes no lock. */
+void verso_i_area_describe(const struct area_map *map, vaddr_t va);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * back - memory behind addresses, in a kernel: frames, and paging.
+ *
+ * commit takes all the frames first, clears them if asked, and maps them in
+ * one call: either step may fail, and the other is undone without needing
+ * memory. release unmaps, flushes, and frees the frames when the flush is done
+ * (with one CPU that is at once).
+ *
+ * It has no state and no lock of its own; it never calls the heap, so the
+ * chain node -> back -> paging, frame ends here.
+ */
+#include <verso/back.h>
+#include <verso/frame.h>
+
+#include "paging.h"
+#include "util.h"
+
+static struct space *space_or_kernel(struct space *space)
+{
+    return space != NULL ? space : verso_space_kernel();
+}
+
+static unsigned zone_of(unsigned flags)
+{
+    return (flags & VERSO_BACK_LOW) ? 0 : VERSO_ZONE_ANY;
+}
+
+static void frame_prepare(pfn_t pfn, unsigned flags)
+{
+    if (flags & VERSO_CACHE_MASK)
+        verso_frame_set_cache(pfn, flags & VERSO_CACHE_MASK);
+    if (flags & VERSO_BACK_ZERO)
+        verso_i_paging_clear(pfn);
+}
+
+static int commit_run(
+    struct space *space, vaddr_t va, size_t pages, unsigned flags)
+{
+    struct paging_source source = {NULL, PFN_NONE, false};
+    source.first = verso_frame_alloc_run(pages, zone_of(flags));
+    if (pfn_is_none(source.first))
+        return VERSO_NO_MEMORY;
+    for (size_t i = 0; i < pages; i++)
+        frame_prepare(pfn_add(source.first, i), flags);
+    int err = verso_i_paging_map(space, va, pages, flags, &source);
+    if (err != 0)
+        verso_frame_free_run(source.first, pages);
+    return err;
+}
+
+int verso_back_commit(
+    struct space *space, vaddr_t va, size_t pages, unsigned flags)
+{
+    struct paging_source source = {NULL, PFN_NONE, true};
+    struct verso_chain chain;
+    space = space_or_kernel(space);
+    if (flags & VERSO_BACK_CONTIG)
+        return commit_run(space, va, pages, flags);
+    int err = verso_frame_alloc_bulk(&chain, pages, zone_of(flags));
+    if (err != 0)
+        return err;
+    if (flags & (VERSO_CACHE_MASK | VERSO_BACK_ZERO)) {
+        pfn_t pfn = chain.first;
+        for (size_t i = 0; i < pages; i++) {
+            frame_prepare(pfn, flags);
+            pfn = pfn_make(verso_frame_find(pfn)->link);
+        }
+    }
+    source.first = chain.first;
+    err = verso_i_paging_map(space, va, pages, flags, &source);
+    if (err != 0)
+        verso_frame_free_bulk(&chain);
+    return err;
+}
+
+uint32_t verso_back_release(struct space *space, vaddr_t va, size_t pages)
+{
+    struct flush batch;
+    space = space_or_kernel(space);
+    verso_i_flush_init(&batch, true);
+    int err = verso_i_paging_unmap(space, va, pages, &batch);
+    VERSO_VERIFY(err == 0, "back: release of %p, %zu pages: %s", (void *)va,
+        pages, verso_err_name(err));
+    uint32_t flush = verso_i_flush_submit(space, &batch);
+    verso_frame_free_bulk(&batch.frames);
+    return flush;
+}
+
+bool verso_back_done(uint32_t flush)
+{
+    return verso_i_flush_done(flush);
+}
+
+int verso_back_protect(
+    struct space *space, vaddr_t va, size_t pages, unsigned rights)
+{
+    return verso_i_paging_protect(
+        space_or_kernel(space), va, pages, rights, true);
+}
+
+/* Nothing is outstanding with one CPU. */
+bool verso_back_drain(void)
+{
+    return false;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check - every invariant of every storey, from the ground up, and those that
+ * two storeys have together.
+ *
+ * Across storeys (whole library):
+ *   1. each usable page of a mapped area is mapped to a frame in use, with the
+ *      rights of the area; no two pages to the same frame.
+ */
+#include <verso/check.h>
+
+#include "parts.h"
+#include "util.h"
+
+#if VERSO_HAS_FRAMES && VERSO_HAS_PAGING && VERSO_HAS_HEAP
+
+/* Looks at the mapping of one page of an area. */
+static const char *check_page(const struct mem_area *area, vaddr_t va)
+{
+    struct verso_mapping mapping;
+    bool must = (area->flags & VERSO_AREA_LAZY) == 0;
+    if (verso_i_paging_query(verso_space_kernel(), va, &mapping) != 0)
+        return must ? "check.1: a mapped area is mapped" : NULL;
+    const struct frame *frame = verso_frame_find(paddr_to_pfn(mapping.pa));
+    if (frame == NULL || frame->state != FRAME_USED)
+        return "check.1: an area is mapped to frames in use";
+    if ((mapping.flags ^ area->flags) & (VERSO_WRITE | VERSO_EXEC | VERSO_USER))
+        return "check.1: a page has the rights of its area";
+    return NULL;
+}
+
+static const char *check_across(void)
+{
+    const struct area_map *map = verso_i_area_kernel();
+    for (uint32_t node = verso_i_area_find(map, map->start); node != NODE_NONE;
+         node = area_get(node)->next) {
+        const struct mem_area *area = area_get(node);
+        size_t pages;
+        vaddr_t va = verso_i_area_usable(area, &pages);
+        if (area->kind != KIND_AREA || (area->flags & VERSO_AREA_BARE))
+            continue;
+        for (size_t i = 0; i < pages; i++) {
+            const char *broken = check_page(area, va + bytes_of(i));
+            if (broken != NULL) {
+                verso_print("page %p of the area at %p\n",
+                    (void *)(va + bytes_of(i)), (void *)area->start);
+                return broken;
+            }
+        }
+    }
+    return NULL;
+}
+
+#else
+static const char *check_across(void)
+{
+    return NULL;
+}
+#endif
+
+const char *verso_check(void)
+{
+    const char *broken = NULL;
+#define CHECK(storey)                                                          \
+    if (broken == NULL)                                                        \
+        broken = verso_i_##storey##_check();
+    STOREYS(CHECK)
+#undef CHECK
+    return broken != NULL ? broken : check_across();
+}

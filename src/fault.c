@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault - whose page fault is it?
+ *
+ *   1. the tables allow the access: another CPU, or this one, gained the right
+ *      since the translation was cached (pitfall 16). Invalidate, retry.
+ *   2. it is a lazy area's, and its rights allow it: make the page, retry.
+ *   3. not ours.
+ *
+ * No lock of Verso is held by the code that faulted: what it would touch under
+ * one is never lazy. (A lock that is, panics as taken twice.)
+ */
+#include <verso/fault.h>
+#include <verso/reclaim.h>
+
+#include "area.h"
+#if VERSO_HAS_PAGING
+#include "paging.h"
+#endif
+
+static unsigned rights_wanted(unsigned code)
+{
+    unsigned wanted = VERSO_READ;
+    if (code & VERSO_FAULT_WRITE)
+        wanted |= VERSO_WRITE;
+    if (code & VERSO_FAULT_USER)
+        wanted |= VERSO_USER;
+    if (code & VERSO_FAULT_EXEC)
+        wanted |= VERSO_EXEC;
+    return wanted;
+}
+
+enum verso_fault verso_fault(vaddr_t va, unsigned code)
+{
+    struct area_map *map = verso_i_area_kernel();
+    if ((code & VERSO_FAULT_PRESENT) == 0) {
+        int err = verso_i_area_touch(map, va, rights_wanted(code));
+        if (err == VERSO_NO_MEMORY && verso_reclaim())
+            err = verso_i_area_touch(map, va, rights_wanted(code));
+        if (err == 0)
+            return VERSO_FAULT_HANDLED;
+        if (err == VERSO_NO_MEMORY)
+            return VERSO_FAULT_NO_MEMORY;
+    }
+#if VERSO_HAS_PAGING
+    if (verso_i_paging_allows(verso_space_kernel(), va, code))
+        return VERSO_FAULT_SPURIOUS;
+#endif
+    return VERSO_FAULT_NOT_OURS;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* pagemap.h - from an address to what is there. Theory: pagemap.c. */
+#ifndef VERSO_SRC_PAGEMAP_H
+#define VERSO_SRC_PAGEMAP_H
+
+#include "node.h"
+
+/* A word of the map: kind, class and node. 0: nothing is known of the page. */
+#define PAGEMAP_KIND_BITS  3u
+#define PAGEMAP_CLASS_BITS 7u
+#define PAGEMAP_CLASS_NONE 127u
+enum pagemap_kind {
+    KIND_NONE = 0,
+    KIND_FREE,  /* first page of a free range: a mem_area */
+    KIND_AREA,  /* first page of an area in use */
+    KIND_LIMBO, /* first page of one that waits for its flush */
+    KIND_SLAB,  /* each page of a slab: a slab_entry */
+};
+
+#define PAGEMAP_LEAF_PAGES 1024u /* pages that a leaf describes */
+#define PAGEMAP_LEAVES     1024u /* leaves at the most: 4 GiB of addresses */
+
+struct pagemap {
+    vaddr_t start;
+    size_t pages;
+    size_t leaves;
+    vaddr_t leaf_start; /* window: leaf i is page i of it */
+    vaddr_t bits_start; /* window: start bits, 128 bytes a leaf */
+    size_t committed;   /* pages of both windows */
+    const uint32_t *root[PAGEMAP_LEAVES]; /* absent: a page of zeros */
+    /* Bits of bits: which words of a leaf's 32 are not 0, which leaves have
+     * one, which words of those. */
+    uint32_t words[PAGEMAP_LEAVES];
+    uint32_t filled[PAGEMAP_LEAVES / 32];
+    uint32_t top;
+};
+/* The kernel's. */
+extern struct pagemap verso_i_pagemap;
+
+int verso_i_pagemap_init(const struct verso_boot *boot);
+const char *verso_i_pagemap_check(void);
+void verso_i_pagemap_report(void);
+bool verso_i_pagemap_drain(void);
+
+static inline uint32_t pagemap_word(
+    enum pagemap_kind kind, unsigned class, uint32_t node)
+{
+    return (uint32_t)kind | (uint32_t) class << PAGEMAP_KIND_BITS |
+           node << (PAGEMAP_KIND_BITS + PAGEMAP_CLASS_BITS);
+}
+
+static inline enum pagemap_kind pagemap_kind(uint32_t word)
+{
+    return (enum pagemap_kind)(word & ((1u << PAGEMAP_KIND_BITS) - 1));
+}
+
+static inline unsigned pagemap_class(uint32_t word)
+{
+    return word >> PAGEMAP_KIND_BITS & ((1u << PAGEMAP_CLASS_BITS) - 1);
+}
+
+static inline uint32_t pagemap_node(uint32_t word)
+{
+    return word >> (PAGEMAP_KIND_BITS + PAGEMAP_CLASS_BITS);
+}
+
+/* The word of an address: two dependent loads. 0 for one outside the map. */
+ALWAYS_INLINE uint32_t pagemap_get(const struct pagemap *map, vaddr_t va)
+{
+    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
+    if (unlikely(page >= map->pages))
+        return 0;
+    return map->root[page / PAGEMAP_LEAF_PAGES][page % PAGEMAP_LEAF_PAGES];
+}
+
+/* Makes sure that words and start bits of [va, va + pages) can be set. */
+VERSO_MUST_CHECK int verso_i_pagemap_prepare(
+    struct pagemap *map, vaddr_t va, size_t pages);
+
+/* Sets the word of a prepared page. */
+ALWAYS_INLINE void pagemap_set(struct pagemap *map, vaddr_t va, uint32_t word)
+{
+    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
+    VERSO_ASSERT(page < map->pages);
+    uint32_t *leaf =
+        (uint32_t *)(map->leaf_start + bytes_of(page / PAGEMAP_LEAF_PAGES));
+    leaf[page % PAGEMAP_LEAF_PAGES] = word;
+}
+
+/* The start bits: where ranges begin. */
+ALWAYS_INLINE uint32_t *pagemap_bits(const struct pagemap *map, size_t page)
+{
+    return (uint32_t *)map->bits_start + page / 32;
+}
+
+ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
+{
+    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
+    size_t leaf = page / PAGEMAP_LEAF_PAGES;
+    *pagemap_bits(map, page) |= (uint32_t)1 << page % 32;
+    map->words[leaf] |= (uint32_t)1 << page / 32 % 32;
+    map->filled[leaf / 32] |= (uint32_t)1 << leaf % 32;
+    map->top |= (uint32_t)1 << leaf / 32;
+}
+
+ALWAYS_INLINE void pagemap_start_remove(struct pagemap *map, vaddr_t va)
+{
+    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
+    size_t leaf = page / PAGEMAP_LEAF_PAGES;
+    uint32_t *bits = pagemap_bits(map, page);
+    *bits &= ~((uint32_t)1 << page % 32);
+    if (*bits != 0)
+        return;
+    map->words[leaf] &= ~((uint32_t)1 << page / 32 % 32);
+    if (map->words[leaf] != 0)
+        return;
+    map->filled[leaf / 32] &= ~((uint32_t)1 << leaf % 32);
+    if (map->filled[leaf / 32] == 0)
+        map->top &= ~((uint32_t)1 << leaf / 32);
+}
+
+/* The start of the range that va lies in: the last start bit at or before it.
+ * There is one: the whole map is ranges. va lies within the map. */
+vaddr_t verso_i_pagemap_find_start(const struct pagemap *map, vaddr_t va);
+
+#endif

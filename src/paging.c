@@ -1,0 +1,1360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paging - the page tables, edited through their own mirror.
+ *
+ * One entry N of the root names the root itself. The walk of an address in
+ * slot N then ends one level early, so that every table is a page somewhere in
+ * the slot, and the root the last of them. On 32-bit x86, two levels:
+ *
+ *      root                 address space
+ *     +------+
+ *     | 0    |---> table 0      N*4M + 0*4K   table of entry 0
+ *     | ...  |                  N*4M + i*4K   table of entry i
+ *     | N    |--+               N*4M + N*4K   the root
+ *     | ...  |  |
+ *     +------+<-+
+ *
+ * So the entry of `va` at level l is at base[l] + (va >> shift(l)) *
+ * sizeof(entry), and base[l + 1] = base[l] + (N << shift(top - l - 1)): no
+ * walk is needed to find an entry, but the entries above it must be read
+ * first, for where one is absent the mirror faults, and where one is a large
+ * page the mirror shows data. find_entry() is the one walk that does it.
+ *
+ * The other accessor, for kernels that map all tables at a fixed distance from
+ * their physical address, follows the entries instead. pte_at() chooses.
+ *
+ * A change has two halves. The plan checks everything and takes all the tables
+ * it needs, cleared before anyone can see them; it may fail, and has changed
+ * nothing then. The commit stores the entries, and cannot fail. Then comes one
+ * flush. A large page that changes in part is split first (same frame, rights,
+ * accessed and dirty), that is flushed, and only then the part changes: two
+ * sizes with different rights are never live at once (Intel's application note
+ * on TLBs; AMD erratum 383).
+ *
+ * Invalidation (Intel SDM vol. 3A, 4.10.4): an entry that was live and changes
+ * is invalidated by its address; an entry that named a table, or a large page,
+ * has its page in the mirror invalidated as well, which is another address. An
+ * entry that becomes live needs nothing. Tables are unhooked, then
+ * invalidated, then freed.
+ *
+ * Invariants (verso_i_paging_check):
+ *   1. entry N of the root names the root, and users may not use it.
+ *   2. an entry that names a table names a frame in state TABLE.
+ *   3. the live count of a table is the number of its entries that are not 0.
+ *   4. no table but the root is empty.
+ *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
+ *      and the mirror shows it as a leaf.
+ *   6. the tables found by walking are as many as were counted.
+ *   7. a frame of the array is mapped with the cache type it has.
+ *
+ * Lock: one a space. Cost: map and unmap are a loop over entries of one table
+ * at a time; plan and flush are paid once a call.
+ *
+ * Source: Intel SDM vol. 3A, chapter 4; the mirror is widely known as
+ * "recursive page tables". We differ from the usual in clearing a table
+ * before it is hooked in, and in counting live entries, so that tables go.
+ */
+#include "paging.h"
+
+#include <verso/fault.h>
+#include <verso/report.h>
+
+#include <mmu.h>
+
+#include <string.h>
+
+struct space {
+    struct lock lock;
+    pfn_t root;
+    unsigned top; /* level of the root */
+    bool direct;  /* accessor: the direct map, or the mirror */
+    unsigned mirror_slot;
+    vaddr_t base[MMU_LEVELS_MAX]; /* where the mirror shows each level */
+    size_t tables;                /* the root included, the spare not */
+    pfn_t spare;                  /* one table, all entries 0 */
+};
+
+static struct {
+    struct space kernel;
+    struct frame *frames; /* the array, by frame number */
+    size_t frame_count;
+    vaddr_t direct_offset;
+    uint64_t direct_bytes;
+    vaddr_t window; /* one page a CPU, to reach any frame */
+    bool on;
+    bool large[MMU_LEVELS_MAX];
+    unsigned table_zone;
+    uint32_t flush; /* number of the last one submitted, and done */
+    size_t invalidations, flushes;
+} paging VERSO_STATE;
+
+/* ---- frames ---- */
+
+static struct frame *frame_find(pfn_t pfn)
+{
+    return pfn_nr(pfn) < paging.frame_count ? &paging.frames[pfn_nr(pfn)]
+                                            : NULL;
+}
+
+/* The frame of a table: always in the array. */
+static struct frame *frame_get(pfn_t pfn)
+{
+    VERSO_ASSERT(pfn_nr(pfn) < paging.frame_count);
+    return &paging.frames[pfn_nr(pfn)];
+}
+
+static void *direct_address(pfn_t pfn)
+{
+    return (void *)(paging.direct_offset + bytes_of(pfn_nr(pfn)));
+}
+
+static bool is_direct(pfn_t pfn)
+{
+    return !paging.on || ((uint64_t)pfn_nr(pfn) + 1) << VERSO_PAGE_SHIFT <=
+                             paging.direct_bytes;
+}
+
+static void chain_push(struct verso_chain *chain, pfn_t pfn)
+{
+    frame_get(pfn)->link = pfn_nr(chain->first);
+    chain->first = pfn;
+    chain->pages++;
+}
+
+static pfn_t chain_pop(struct verso_chain *chain)
+{
+    pfn_t pfn = chain->first;
+    chain->first = pfn_make(frame_get(pfn)->link);
+    chain->pages--;
+    return pfn;
+}
+
+/* ---- entries ---- */
+
+static vaddr_t step_of(unsigned level)
+{
+    return (vaddr_t)1 << MMU_LEVEL_SHIFT(level);
+}
+
+static size_t index_of(vaddr_t va, unsigned level)
+{
+    return (va >> MMU_LEVEL_SHIFT(level)) & (MMU_ENTRIES(level) - 1);
+}
+
+/* Entries from that of va to the end of its table, but not beyond `pages`. */
+static size_t run_of(vaddr_t va, unsigned level, size_t pages)
+{
+    size_t room = MMU_ENTRIES(level) - index_of(va, level);
+    size_t wanted = pages >> (MMU_BITS * level);
+    return wanted < room ? wanted : room;
+}
+
+/* Pages from va to the end of what its entry at `level` covers. */
+static size_t pages_to_end(vaddr_t va, unsigned level)
+{
+    return (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
+}
+
+static NO_INLINE struct pte *pte_at_direct(
+    const struct space *space, unsigned level, vaddr_t va)
+{
+    pfn_t table = space->root;
+    for (unsigned l = space->top; l > level; l--) {
+        struct pte *entries = direct_address(table);
+        table = pte_pfn(pte_load(&entries[index_of(va, l)]));
+    }
+    return (struct pte *)direct_address(table) + index_of(va, level);
+}
+
+/* The entry of va at a level. Every entry above it names a table. */
+ALWAYS_INLINE struct pte *pte_at(
+    const struct space *space, unsigned level, vaddr_t va)
+{
+    if (unlikely(space->direct))
+        return pte_at_direct(space, level, va);
+    return (struct pte *)space->base[level] + (va >> MMU_LEVEL_SHIFT(level));
+}
+
+/* The walk: down from the root to the entry that is no table. Returns its
+ * level. */
+ALWAYS_INLINE unsigned find_entry(
+    const struct space *space, vaddr_t va, struct pte **entry)
+{
+    unsigned level = space->top;
+    for (;;) {
+        struct pte *at = pte_at(space, level, va);
+        struct pte e = pte_load(at);
+        if (!pte_is_live(e) || pte_is_leaf(e, level)) {
+            *entry = at;
+            return level;
+        }
+        level--;
+    }
+}
+
+/* The frame of the table that holds the entry of va at a level. */
+static pfn_t table_of(const struct space *space, unsigned level, vaddr_t va)
+{
+    if (level == space->top)
+        return pfn_add(space->root,
+            index_of(va, level) * sizeof(struct pte) >> VERSO_PAGE_SHIFT);
+    return pte_pfn(pte_load(pte_at(space, level + 1, va)));
+}
+
+static void live_add(
+    struct space *space, unsigned level, vaddr_t va, size_t count)
+{
+    struct frame *table = frame_get(table_of(space, level, va));
+    table->live = (uint16_t)(table->live + count);
+}
+
+static vaddr_t mirror_start(const struct space *space)
+{
+    return (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(space->top);
+}
+
+static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
+{
+    vaddr_t start = mirror_start(space);
+    vaddr_t last = va + bytes_of(pages) - 1;
+    vaddr_t end = start + MMU_MIRROR_SLOTS * step_of(space->top) - 1;
+    return va <= end && last >= start;
+}
+
+/* The page that shows, in the mirror, the table named by va's entry at this
+ * level. */
+static vaddr_t mirror_page(
+    const struct space *space, unsigned level, vaddr_t va)
+{
+    vaddr_t at = space->base[level - 1] +
+                 (va >> MMU_LEVEL_SHIFT(level - 1)) * sizeof(struct pte);
+    return round_down(at, VERSO_PAGE_SIZE);
+}
+
+/* ---- flushing ---- */
+
+void verso_i_flush_init(struct flush *batch, bool collect)
+{
+    batch->ranges = 0;
+    batch->total = 0;
+    batch->all = false;
+    batch->collect = collect;
+    batch->frames = (struct verso_chain){PFN_NONE, 0};
+    batch->tables = (struct verso_chain){PFN_NONE, 0};
+}
+
+static void flush_add(
+    struct flush *batch, vaddr_t va, size_t count, unsigned level)
+{
+    batch->total += count;
+    if (batch->total > VERSO_FLUSH_CEILING || batch->ranges == FLUSH_RANGES)
+        batch->all = true;
+    if (batch->all)
+        return;
+    batch->range[batch->ranges++] =
+        (struct flush_range){va, count, step_of(level)};
+}
+
+/* An entry above level 0 that was live has changed: what it stood for, and its
+ * page in the mirror. */
+static void flush_add_upper(
+    const struct space *space, struct flush *batch, vaddr_t va, unsigned level)
+{
+    flush_add(batch, va, 1, 0);
+    flush_add(batch, mirror_page(space, level, va), 1, 0);
+}
+
+static void flush_local(const struct flush *batch)
+{
+    if (batch->all) {
+        paging.flushes++;
+        mmu_invalidate_all();
+        return;
+    }
+    paging.invalidations += batch->total;
+    for (unsigned r = 0; r < batch->ranges; r++) {
+        const struct flush_range *range = &batch->range[r];
+        for (size_t i = 0; i < range->count; i++)
+            mmu_invalidate(range->va + i * range->step);
+    }
+}
+
+/* An empty table, flushed: the spare, or back to the frames. */
+static void table_release(struct space *space, pfn_t table)
+{
+    if (pfn_is_none(space->spare)) {
+        space->spare = table;
+        return;
+    }
+    verso_frame_free1(table);
+}
+
+/* With one CPU a flush is done when it is submitted. */
+static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
+{
+    if (batch->total == 0)
+        return 0;
+    flush_local(batch);
+    batch->ranges = 0;
+    batch->total = 0;
+    batch->all = false;
+    while (batch->tables.pages > 0) {
+        space->tables--;
+        table_release(space, chain_pop(&batch->tables));
+    }
+    return ++paging.flush;
+}
+
+uint32_t verso_i_flush_submit(struct space *space, struct flush *batch)
+{
+    lock_take(&space->lock);
+    uint32_t flush = flush_submit_locked(space, batch);
+    lock_drop(&space->lock);
+    return flush;
+}
+
+bool verso_i_flush_done(uint32_t flush)
+{
+    return (int32_t)(paging.flush - flush) >= 0;
+}
+
+/* ---- tables ---- */
+
+/* A frame that is not mapped, to be written to: directly, or in this CPU's
+ * window, whose entry is always live, so that its table stays. */
+static void *window_open(pfn_t pfn)
+{
+    if (is_direct(pfn))
+        return direct_address(pfn);
+    vaddr_t va = paging.window + bytes_of(cpu_number());
+    pte_store(
+        pte_at(&paging.kernel, 0, va), pte_leaf(pfn, pte_bits(0, VERSO_RW)));
+    return (void *)va;
+}
+
+static void window_close(pfn_t pfn)
+{
+    if (is_direct(pfn))
+        return;
+    vaddr_t va = paging.window + bytes_of(cpu_number());
+    pte_store(
+        pte_at(&paging.kernel, 0, va), pte_leaf(PFN_NONE, pte_bits(0, 0)));
+    mmu_invalidate(va);
+    paging.invalidations++;
+}
+
+static void clear_locked(pfn_t pfn)
+{
+    memset(window_open(pfn), 0, VERSO_PAGE_SIZE);
+    window_close(pfn);
+}
+
+void verso_i_paging_clear(pfn_t pfn)
+{
+    if (is_direct(pfn)) {
+        memset(direct_address(pfn), 0, VERSO_PAGE_SIZE);
+        return;
+    }
+    lock_take(&paging.kernel.lock);
+    clear_locked(pfn);
+    lock_drop(&paging.kernel.lock);
+}
+
+static pfn_t table_take(struct space *space)
+{
+    pfn_t table = space->spare;
+    if (!pfn_is_none(table)) {
+        space->spare = PFN_NONE;
+        return table;
+    }
+    table = verso_frame_alloc1(paging.table_zone);
+    if (pfn_is_none(table))
+        return PFN_NONE;
+    clear_locked(table);
+    struct frame *frame = frame_get(table);
+    frame->state = FRAME_TABLE;
+    frame->live = 0;
+    return table;
+}
+
+/* All `count` tables or none. */
+static int tables_take(
+    struct space *space, size_t count, struct verso_chain *tables)
+{
+    *tables = (struct verso_chain){PFN_NONE, 0};
+    while (tables->pages < count) {
+        pfn_t table = table_take(space);
+        if (pfn_is_none(table)) {
+            while (tables->pages > 0)
+                table_release(space, chain_pop(tables));
+            return VERSO_NO_MEMORY;
+        }
+        chain_push(tables, table);
+    }
+    return 0;
+}
+
+/* Hooks a cleared table in below va's entry at `level`, which is absent. */
+static void table_hook(struct space *space, unsigned level, vaddr_t va,
+    struct verso_chain *tables, bool user)
+{
+    pfn_t table = chain_pop(tables);
+    frame_get(table)->live = 0;
+    pte_store(pte_at(space, level, va), pte_table(table, user));
+    live_add(space, level, va, 1);
+    space->tables++;
+}
+
+/* `count` entries of the table that holds va's entry at `level` went away. An
+ * empty table is unhooked, and so on upwards; the flush frees them. */
+static void live_drop(struct space *space, unsigned level, vaddr_t va,
+    size_t count, struct flush *batch)
+{
+    for (; level < space->top; level++, count = 1) {
+        pfn_t pfn = table_of(space, level, va);
+        struct frame *table = frame_get(pfn);
+        VERSO_ASSERT(table->live >= count);
+        table->live = (uint16_t)(table->live - count);
+        if (table->live > 0)
+            return;
+        if (MMU_KEEPS_UPPER && level + 1 == space->top)
+            return;
+        pte_store(pte_at(space, level + 1, va), (struct pte){0});
+        flush_add_upper(space, batch, va, level + 1);
+        chain_push(&batch->tables, pfn);
+    }
+    struct frame *root = frame_get(table_of(space, level, va));
+    root->live = (uint16_t)(root->live - count);
+}
+
+/* ---- splitting ---- */
+
+/* Does a boundary at va cut a large page in two? */
+static bool cuts_large(const struct space *space, vaddr_t va, unsigned *level)
+{
+    struct pte *entry;
+    *level = find_entry(space, va, &entry);
+    return *level > 0 && pte_is_live(pte_load(entry)) &&
+           (va & (step_of(*level) - 1)) != 0;
+}
+
+/* Replaces a large leaf by a table of its parts, in one store. If the CPU set
+ * accessed or dirty meanwhile, the parts are made again. */
+static void split_at(struct space *space, vaddr_t va, unsigned level,
+    struct verso_chain *tables, struct flush *batch)
+{
+    pfn_t table = chain_pop(tables);
+    struct pte *entry = pte_at(space, level, va);
+    struct pte old = pte_load(entry);
+    bool user = (pte_flags(old) & VERSO_USER) != 0;
+    frame_get(table)->live = (uint16_t)MMU_ENTRIES(level - 1);
+    do {
+        struct pte *part = window_open(table);
+        for (size_t i = 0; i < MMU_ENTRIES(level - 1); i++)
+            pte_store(&part[i], pte_part(old, level, i));
+        window_close(table);
+    } while (!pte_replace(entry, &old, pte_table(table, user)));
+    space->tables++;
+    flush_add_upper(space, batch, va, level);
+}
+
+/*
+ * Makes the two ends of a range ends of pages: the plan for unmap and protect,
+ * the only one that needs memory. On NO_MEMORY nothing is split, or an end is
+ * that could be: what is mapped, and how, is the same.
+ */
+static int split_ends(struct space *space, vaddr_t va, size_t pages)
+{
+    const vaddr_t end[2] = {va, va + bytes_of(pages)};
+    struct verso_chain tables;
+    struct flush batch;
+    size_t needed = 0;
+    unsigned level, level2;
+
+    if (cuts_large(space, end[0], &level))
+        needed = level;
+    if (cuts_large(space, end[1], &level2)) {
+        bool same =
+            needed > 0 && ((end[0] ^ end[1]) >> MMU_LEVEL_SHIFT(level2)) == 0;
+        needed += same ? level2 - 1 : level2;
+    }
+    if (needed == 0)
+        return 0;
+    if (tables_take(space, needed, &tables) != 0)
+        return VERSO_NO_MEMORY;
+    verso_i_flush_init(&batch, false);
+    for (unsigned i = 0; i < 2; i++)
+        while (cuts_large(space, end[i], &level))
+            split_at(space, end[i], level, &tables, &batch);
+    while (tables.pages > 0)
+        table_release(space, chain_pop(&tables));
+    (void)flush_submit_locked(space, &batch);
+    return 0;
+}
+
+/* ---- ranges: what every entry point checks ---- */
+
+static int range_check(const struct space *space, vaddr_t va, size_t pages)
+{
+    if (!is_page_range(va, pages))
+        return VERSO_BAD_ARG;
+    if (va + bytes_of(pages) == 0 || is_mirror(space, va, pages))
+        return VERSO_DENIED;
+    return 0;
+}
+
+static int rights_check(unsigned flags)
+{
+    const unsigned both = VERSO_WRITE | VERSO_EXEC;
+    if ((flags & both) == both && (flags & VERSO_WX) == 0)
+        return VERSO_DENIED;
+    return 0;
+}
+
+/* ---- map ---- */
+
+/* A map call under way: what is left of the range, and of the frames. */
+struct map_state {
+    vaddr_t va;
+    size_t pages;
+    unsigned flags;
+    struct paging_source source;
+};
+
+/* The largest leaf that may start here: aligned, whole, frames in a row. */
+static unsigned leaf_level(const struct space *space, const struct map_state *m)
+{
+    unsigned level = 0;
+    if (m->source.list != NULL || m->source.chained)
+        return 0;
+    for (unsigned l = 1; l <= space->top && paging.large[l]; l++) {
+        size_t mask = MMU_LEVEL_PAGES(l) - 1;
+        if ((m->va & (step_of(l) - 1)) == 0 && m->pages > mask &&
+            (pfn_nr(m->source.first) & mask) == 0)
+            level = l;
+    }
+    return level;
+}
+
+/* The frame's cache type is its owner's to say. */
+ALWAYS_INLINE bool cache_differs(pfn_t pfn, unsigned cache)
+{
+    return pfn_nr(pfn) < paging.frame_count &&
+           unlikely(paging.frames[pfn_nr(pfn)].cache != cache);
+}
+
+/* Moves the state over `pages` pages; false if a frame on the way has another
+ * cache type. */
+ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
+{
+    unsigned cache = (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    struct paging_source *s = &m->source;
+    bool differs = false;
+    if (s->list != NULL) {
+        const pfn_t *list = s->list, *end = list + pages;
+        UNROLL_4
+        for (; list < end; list++)
+            differs |= cache_differs(*list, cache);
+        s->list = end;
+    } else if (s->chained) {
+        for (size_t i = 0; i < pages; i++) {
+            differs |= cache_differs(s->first, cache);
+            s->first = pfn_make(frame_get(s->first)->link);
+        }
+    } else {
+        for (size_t i = 0; i < pages; i++)
+            differs |= cache_differs(pfn_add(s->first, i), cache);
+        s->first = pfn_add(s->first, pages);
+    }
+    m->va += bytes_of(pages);
+    m->pages -= pages;
+    return !differs;
+}
+
+/* Stores `count` leaves, and moves the state over them. */
+ALWAYS_INLINE void source_store(
+    struct map_state *m, struct pte *entry, size_t count, unsigned level)
+{
+    uint32_t bits = pte_bits(level, m->flags);
+    struct paging_source *s = &m->source;
+    size_t each = MMU_LEVEL_PAGES(level);
+    if (s->list != NULL) {
+        const pfn_t *list = s->list;
+        UNROLL_4
+        for (size_t i = 0; i < count; i++)
+            pte_store(&entry[i], pte_leaf(list[i], bits));
+        s->list = list + count;
+    } else if (s->chained) {
+        for (size_t i = 0; i < count; i++) {
+            pte_store(&entry[i], pte_leaf(s->first, bits));
+            s->first = pfn_make(frame_get(s->first)->link);
+        }
+    } else {
+        for (size_t i = 0; i < count; i++)
+            pte_store(&entry[i], pte_leaf(pfn_add(s->first, i * each), bits));
+        s->first = pfn_add(s->first, count * each);
+    }
+    m->va += bytes_of(count * each);
+    m->pages -= count * each;
+}
+
+/* Is any of `count` entries live? A table that counts none need not be read. */
+static bool any_live(const struct space *space, vaddr_t va,
+    const struct pte *entry, size_t count)
+{
+    if (frame_get(table_of(space, 0, va))->live == 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (pte_is_live(pte_load(&entry[i])))
+            return true;
+    return false;
+}
+
+/* Checks a map call and counts the tables it needs. planned[l] is the end of
+ * what the tables counted so far at level l will cover. */
+static int map_plan(
+    const struct space *space, struct map_state m, size_t *tables)
+{
+    vaddr_t planned[MMU_LEVELS_MAX] = {0};
+    *tables = 0;
+    while (m.pages > 0) {
+        struct pte *entry;
+        unsigned level = find_entry(space, m.va, &entry);
+        unsigned leaf = level == 0 ? 0 : leaf_level(space, &m);
+        if (level > 0 && pte_is_live(pte_load(entry)))
+            return VERSO_EXISTS;
+        if (leaf > level)
+            leaf = level;
+        while (level > leaf && m.va < planned[level - 1])
+            level--;
+        *tables += level - leaf;
+        for (unsigned l = leaf; l < level; l++)
+            planned[l] = round_down(m.va, step_of(l + 1)) + step_of(l + 1);
+        size_t count = run_of(m.va, leaf, m.pages);
+        if (level == 0 && !(m.va < planned[0]) &&
+            any_live(space, m.va, entry, count))
+            return VERSO_EXISTS;
+        if (leaf > 0)
+            count = 1;
+        if (!source_skip(&m, count * MMU_LEVEL_PAGES(leaf)))
+            return VERSO_DENIED;
+    }
+    return 0;
+}
+
+/* Users reach a page only if every entry on the way allows it. More rights
+ * need no flush. */
+static void allow_user(struct space *space, vaddr_t va)
+{
+    for (unsigned level = space->top;; level--) {
+        struct pte *entry = pte_at(space, level, va);
+        struct pte e = pte_load(entry);
+        if (level == 0 || !pte_is_live(e) || pte_is_leaf(e, level))
+            return;
+        if ((pte_flags(e) & VERSO_USER) == 0)
+            pte_store(entry, pte_table(pte_pfn(e), true));
+    }
+}
+
+static void map_commit(
+    struct space *space, struct map_state m, struct verso_chain *tables)
+{
+    bool user = (m.flags & VERSO_USER) != 0;
+    while (m.pages > 0) {
+        struct pte *entry;
+        unsigned level = find_entry(space, m.va, &entry);
+        unsigned leaf = level == 0 ? 0 : leaf_level(space, &m);
+        for (; level > leaf; level--)
+            table_hook(space, level, m.va, tables, user);
+        if (user)
+            allow_user(space, m.va);
+        entry = pte_at(space, level, m.va);
+        size_t count = level == 0 ? run_of(m.va, 0, m.pages) : 1;
+        live_add(space, level, m.va, count);
+        source_store(&m, entry, count, level);
+    }
+}
+
+int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
+    unsigned flags, const struct paging_source *source)
+{
+    struct map_state m = {va, pages, flags, *source};
+    struct verso_chain tables;
+    size_t needed;
+    int err = range_check(space, va, pages);
+    if (err == 0)
+        err = rights_check(flags);
+    if (err != 0)
+        return err;
+    lock_take(&space->lock);
+    err = map_plan(space, m, &needed);
+    if (err == 0)
+        err = tables_take(space, needed, &tables);
+    if (err == 0)
+        map_commit(space, m, &tables);
+    lock_drop(&space->lock);
+    return err;
+}
+
+/* ---- unmap ---- */
+
+/* A page is going: its frames come along, for the batch's owner to free. */
+static void flush_collect(struct flush *batch, pfn_t first, size_t pages)
+{
+    for (size_t i = 0; i < pages; i++)
+        if (frame_find(pfn_add(first, i)) != NULL)
+            chain_push(&batch->frames, pfn_add(first, i));
+}
+
+/* Clears `count` entries of one table; returns how many were live, and the
+ * span of them in *first .. *last. */
+ALWAYS_INLINE size_t clear_run(
+    struct pte *entry, size_t count, size_t *first, size_t *last)
+{
+    size_t cleared = 0;
+    *first = count;
+    for (size_t i = 0; i < count; i++) {
+        if (!pte_is_live(pte_load(&entry[i])))
+            continue;
+        pte_store(&entry[i], (struct pte){0});
+        if (cleared++ == 0)
+            *first = i;
+        *last = i;
+    }
+    return cleared;
+}
+
+/* Unmaps the entries of va's table at `level` up to the end of the range;
+ * returns the pages passed. */
+static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
+    unsigned level, struct flush *batch)
+{
+    struct pte *entry = pte_at(space, level, va);
+    size_t count = level == 0 ? run_of(va, 0, pages) : 1;
+    size_t first, last = 0;
+    if (batch->collect)
+        for (size_t i = 0; i < count; i++) {
+            struct pte e = pte_load(&entry[i]);
+            if (pte_is_live(e))
+                flush_collect(batch, pte_pfn(e), MMU_LEVEL_PAGES(level));
+        }
+    size_t cleared = clear_run(entry, count, &first, &last);
+    if (cleared > 0) {
+        flush_add(batch, va + first * step_of(level), last - first + 1, level);
+        if (level > 0)
+            flush_add(batch, mirror_page(space, level, va), 1, 0);
+        live_drop(space, level, va, cleared, batch);
+    }
+    return count * MMU_LEVEL_PAGES(level);
+}
+
+int verso_i_paging_unmap(
+    struct space *space, vaddr_t va, size_t pages, struct flush *batch)
+{
+    int err = range_check(space, va, pages);
+    if (err != 0)
+        return err;
+    lock_take(&space->lock);
+    err = split_ends(space, va, pages);
+    while (err == 0 && pages > 0) {
+        struct pte *entry;
+        unsigned level = find_entry(space, va, &entry);
+        /* an absent upper entry may cover more than the range, on both sides */
+        size_t passed =
+            (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
+        if (level == 0 || pte_is_live(pte_load(entry)))
+            passed = unmap_run(space, va, pages, level, batch);
+        if (passed > pages)
+            passed = pages;
+        va += bytes_of(passed);
+        pages -= passed;
+    }
+    lock_drop(&space->lock);
+    return err;
+}
+
+/* ---- protect, harvest, query ---- */
+
+/* Is every page of the range mapped? */
+static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
+{
+    while (pages > 0) {
+        struct pte *entry;
+        unsigned level = find_entry(space, va, &entry);
+        size_t passed =
+            (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
+        size_t count = level == 0 ? run_of(va, 0, pages) : 1;
+        for (size_t i = 0; i < count; i++)
+            if (!pte_is_live(pte_load(&entry[i])))
+                return false;
+        if (level == 0)
+            passed = count;
+        if (passed >= pages)
+            return true;
+        va += bytes_of(passed);
+        pages -= passed;
+    }
+    return true;
+}
+
+/* Gives `count` entries other rights; the CPU may set accessed and dirty at
+ * any time, so each is replaced by compare and exchange. */
+static void protect_run(struct pte *entry, size_t count, unsigned level,
+    unsigned rights, bool *lowered)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct pte old = pte_load(&entry[i]), new;
+        if (!pte_is_live(old))
+            continue;
+        do
+            new = pte_with_rights(old, level, rights);
+        while (!pte_replace(&entry[i], &old, new));
+        *lowered |= pte_needs_flush(old, new);
+    }
+}
+
+int verso_i_paging_protect(
+    struct space *space, vaddr_t va, size_t pages, unsigned rights, bool holes)
+{
+    struct flush batch;
+    int err = range_check(space, va, pages);
+    if (err == 0)
+        err = rights_check(rights);
+    if (err != 0)
+        return err;
+    verso_i_flush_init(&batch, false);
+    lock_take(&space->lock);
+    err = holes || all_mapped(space, va, pages) ? split_ends(space, va, pages)
+                                                : VERSO_ABSENT;
+    while (err == 0 && pages > 0) {
+        struct pte *entry;
+        bool lowered = false;
+        unsigned level = find_entry(space, va, &entry);
+        size_t count = level == 0 ? run_of(va, 0, pages) : 1;
+        protect_run(entry, count, level, rights, &lowered);
+        if (rights & VERSO_USER)
+            allow_user(space, va);
+        if (lowered)
+            flush_add(&batch, va, count, level);
+        if (lowered && level > 0)
+            flush_add(&batch, mirror_page(space, level, va), 1, 0);
+        size_t passed = pages_to_end(va, level);
+        if (level == 0)
+            passed = count;
+        if (passed > pages)
+            passed = pages;
+        va += bytes_of(passed);
+        pages -= passed;
+    }
+    (void)flush_submit_locked(space, &batch);
+    lock_drop(&space->lock);
+    return err;
+}
+
+/* Takes accessed and dirty from the entry of va, which may be large. */
+static unsigned char harvest_at(
+    struct space *space, vaddr_t va, struct flush *batch)
+{
+    struct pte *entry;
+    unsigned level = find_entry(space, va, &entry);
+    struct pte old = pte_load(entry);
+    if (!pte_is_live(old))
+        return 0;
+    while (!pte_replace(entry, &old, pte_without_use(old))) {
+    }
+    if (pte_needs_flush(old, pte_without_use(old))) {
+        flush_add(batch, va, 1, level);
+        if (level > 0)
+            flush_add(batch, mirror_page(space, level, va), 1, 0);
+    }
+    return (unsigned char)((pte_is_accessed(old) ? 1 : 0) |
+                           (pte_is_dirty(old) ? 2 : 0));
+}
+
+int verso_harvest(vaddr_t va, size_t pages, unsigned char *bits)
+{
+    struct space *space = &paging.kernel;
+    struct flush batch;
+    int err = range_check(space, va, pages);
+    if (err != 0)
+        return err;
+    verso_i_flush_init(&batch, false);
+    lock_take(&space->lock);
+    for (size_t i = 0; i < pages;) {
+        vaddr_t at = va + bytes_of(i);
+        struct pte *entry;
+        unsigned level = find_entry(space, at, &entry);
+        unsigned char use = harvest_at(space, at, &batch);
+        do
+            bits[i++] = use;
+        while (i < pages && ((va + bytes_of(i)) & (step_of(level) - 1)) != 0);
+    }
+    (void)flush_submit_locked(space, &batch);
+    lock_drop(&space->lock);
+    return 0;
+}
+
+ALWAYS_INLINE int query(
+    struct space *space, vaddr_t va, struct verso_mapping *mapping)
+{
+    struct pte *entry;
+    unsigned level = find_entry(space, va, &entry);
+    struct pte e = pte_load(entry);
+    if (!pte_is_live(e))
+        return VERSO_ABSENT;
+    vaddr_t offset = va & (step_of(level) - 1);
+    mapping->pa =
+        paddr_make(paddr_raw(pfn_to_paddr(pte_pfn(e))) + (verso_phys_t)offset);
+    mapping->flags = pte_flags(e);
+    mapping->page_pages = MMU_LEVEL_PAGES(level);
+    mapping->present = pte_is_present(e);
+    mapping->exec_enforced = MMU_EXEC_ENFORCED;
+    mapping->accessed = pte_is_accessed(e);
+    mapping->dirty = pte_is_dirty(e);
+    return 0;
+}
+
+int verso_i_paging_query(
+    struct space *space, vaddr_t va, struct verso_mapping *mapping)
+{
+    lock_take(&space->lock);
+    int err = query(space, va, mapping);
+    lock_drop(&space->lock);
+    return err;
+}
+
+int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
+{
+    return query(&paging.kernel, va, mapping);
+}
+
+bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned code)
+{
+    struct verso_mapping m;
+    unsigned wanted = (code & VERSO_FAULT_WRITE) ? VERSO_WRITE : VERSO_READ;
+    if (code & VERSO_FAULT_USER)
+        wanted |= VERSO_USER;
+    if ((code & VERSO_FAULT_EXEC) && MMU_EXEC_ENFORCED)
+        wanted |= VERSO_EXEC;
+    if (verso_i_paging_query(space, va, &m) != 0 || !m.present ||
+        (m.flags & wanted) != wanted)
+        return false;
+    mmu_invalidate(va);
+    paging.invalidations++;
+    return true;
+}
+
+/* ---- the public calls, on the kernel's space ---- */
+
+struct space *verso_space_kernel(void)
+{
+    return &paging.kernel;
+}
+
+int verso_map(vaddr_t va, pfn_t first, size_t pages, unsigned flags)
+{
+    struct paging_source source = {NULL, first, false};
+    return verso_i_paging_map(&paging.kernel, va, pages, flags, &source);
+}
+
+int verso_map_frames(
+    vaddr_t va, const pfn_t *frames, size_t pages, unsigned flags)
+{
+    struct paging_source source = {frames, PFN_NONE, false};
+    return verso_i_paging_map(&paging.kernel, va, pages, flags, &source);
+}
+
+int verso_unmap(vaddr_t va, size_t pages)
+{
+    struct flush batch;
+    verso_i_flush_init(&batch, false);
+    int err = verso_i_paging_unmap(&paging.kernel, va, pages, &batch);
+    (void)verso_i_flush_submit(&paging.kernel, &batch);
+    return err;
+}
+
+int verso_protect(vaddr_t va, size_t pages, unsigned rights)
+{
+    return verso_i_paging_protect(&paging.kernel, va, pages, rights, false);
+}
+
+int verso_query(vaddr_t va, struct verso_mapping *mapping)
+{
+    return verso_i_paging_query(&paging.kernel, va, mapping);
+}
+
+void verso_paging_stats(struct verso_paging_stats *stats)
+{
+    stats->spare = pfn_is_none(paging.kernel.spare) ? 0 : 1;
+    stats->tables = paging.kernel.tables + stats->spare;
+    stats->invalidations = paging.invalidations;
+    stats->flushes = paging.flushes;
+}
+
+bool verso_i_paging_drain(void)
+{
+    struct space *space = &paging.kernel;
+    lock_take(&space->lock);
+    pfn_t spare = space->spare;
+    space->spare = PFN_NONE;
+    lock_drop(&space->lock);
+    if (pfn_is_none(spare))
+        return false;
+    verso_frame_free1(spare);
+    return true;
+}
+
+/* ---- start ---- */
+
+static void mirror_init(struct space *space, unsigned slot)
+{
+    space->mirror_slot = slot;
+    space->base[0] = (vaddr_t)slot << MMU_LEVEL_SHIFT(space->top);
+    for (unsigned l = 0; l < space->top; l++)
+        space->base[l + 1] = space->base[l] + ((vaddr_t)slot << MMU_LEVEL_SHIFT(
+                                                   space->top - l - 1));
+}
+
+static void mirror_check(
+    const struct space *space, const struct verso_boot *boot)
+{
+    vaddr_t start = mirror_start(space);
+    unsigned slot = space->mirror_slot;
+    VERSO_VERIFY(slot + MMU_MIRROR_SLOTS < MMU_ENTRIES(space->top),
+        "paging: mirror slot %u is the last or beyond (%u entries)", slot,
+        MMU_ENTRIES(space->top));
+    for (size_t i = 0; i < boot->fixed_count; i++)
+        VERSO_VERIFY(!is_mirror(space, boot->fixed[i].va,
+                         pages_of((size_t)boot->fixed[i].bytes)),
+            "paging: mirror slot %u (%p) lies among the fixed mapping %s at "
+            "%p",
+            slot, (void *)start, boot->fixed[i].name,
+            (void *)boot->fixed[i].va);
+    VERSO_VERIFY(boot->heap_pages == 0 ||
+                     !is_mirror(space, boot->heap_start, boot->heap_pages),
+        "paging: mirror slot %u (%p) lies in the heap %p, %zu pages", slot,
+        (void *)start, (void *)boot->heap_start, boot->heap_pages);
+}
+
+static int fixed_map(struct space *space, const struct verso_fixed *fixed)
+{
+    pfn_t first = pfn_make((uint32_t)(fixed->pa >> VERSO_PAGE_SHIFT));
+    struct paging_source source = {NULL, first, false};
+    size_t pages = (size_t)(fixed->bytes >> VERSO_PAGE_SHIFT);
+    for (size_t i = 0; i < pages; i++) {
+        struct frame *frame = frame_find(pfn_add(first, i));
+        if (frame != NULL)
+            frame->cache = (uint8_t)((fixed->flags & VERSO_CACHE_MASK) >>
+                                     VERSO_CACHE_SHIFT);
+    }
+    int err =
+        verso_i_paging_map(space, fixed->va, pages, fixed->flags, &source);
+    VERSO_VERIFY(err == 0 || err == VERSO_NO_MEMORY,
+        "paging: fixed mapping %s at %p, %zu pages: %s", fixed->name,
+        (void *)fixed->va, pages, verso_err_name(err));
+    return err;
+}
+
+/* The entries of the windows are live from the start and for good. */
+static int window_init(struct space *space, vaddr_t window)
+{
+    struct verso_chain tables;
+    struct map_state m = {window, CPU_COUNT_MAX, 0, {NULL, PFN_NONE, false}};
+    size_t needed;
+    VERSO_VERIFY(range_check(space, window, CPU_COUNT_MAX) == 0,
+        "paging: no room for the window at %p", (void *)window);
+    int err = map_plan(space, m, &needed);
+    VERSO_VERIFY(err == 0, "paging: the window at %p: %s", (void *)window,
+        verso_err_name(err));
+    err = tables_take(space, needed, &tables);
+    if (err == 0)
+        map_commit(space, m, &tables);
+    return err;
+}
+
+static void init_from(const struct verso_boot *boot, struct space *space)
+{
+    paging.frames = boot->frames;
+    paging.frame_count = boot->frame_count;
+    paging.direct_offset = boot->direct_offset;
+    paging.direct_bytes = boot->direct_bytes;
+    paging.window = boot->window;
+    for (unsigned l = 0; l < MMU_LEVELS_MAX; l++)
+        paging.large[l] = l > 0 && mmu_has_large(l);
+    paging.table_zone = 0;
+    space->lock.name = "space";
+    space->top = mmu_levels() - 1;
+    space->direct = true;
+    space->tables = MMU_ROOT_FRAMES;
+    mirror_init(
+        space, boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
+    mirror_check(space, boot);
+}
+
+int verso_i_paging_init(const struct verso_boot *boot)
+{
+    struct space *space = &paging.kernel;
+    init_from(boot, space);
+    space->root = table_take(space);
+    if (pfn_is_none(space->root))
+        return VERSO_NO_MEMORY;
+    for (size_t i = 0; i < boot->fixed_count; i++)
+        if (fixed_map(space, &boot->fixed[i]) != 0)
+            return VERSO_NO_MEMORY;
+    if (boot->window != 0 && window_init(space, boot->window) != 0)
+        return VERSO_NO_MEMORY;
+    struct pte *self = pte_at(space, space->top, mirror_start(space));
+    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
+        pte_store(&self[i], pte_table(pfn_add(space->root, i), false));
+    live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
+    mmu_root_load(space->root);
+    paging.on = true;
+    space->direct = boot->use_direct;
+    paging.table_zone = boot->use_direct ? 0 : VERSO_ZONE_ANY;
+    return 0;
+}
+
+/* ---- check ---- */
+
+static const char *check_entry(unsigned level, struct pte e)
+{
+    if (level > 0 && !pte_is_leaf(e, level)) {
+        const struct frame *table = frame_find(pte_pfn(e));
+        if (table == NULL || table->state != FRAME_TABLE)
+            return "paging.2: an entry for a table names a table's frame";
+        if (pte_is_global(e))
+            return "paging.5: no entry for a table is global";
+        return NULL;
+    }
+    const struct frame *frame = frame_find(pte_pfn(e));
+    unsigned cache = (pte_flags(e) & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    if (frame != NULL && pte_is_present(e) && frame->cache != cache)
+        return "paging.7: a frame is mapped with its own cache type";
+    return NULL;
+}
+
+/* The table whose first entry is that of va at this level. */
+static const char *check_table(
+    const struct space *space, unsigned level, vaddr_t va)
+{
+    const struct pte *entries = pte_at(space, level, va);
+    const struct frame *table = frame_get(table_of(space, level, va));
+    size_t live = 0;
+    for (size_t i = 0; i < MMU_ENTRIES(level); i++) {
+        struct pte e = pte_load(&entries[i]);
+        if (!pte_is_live(e))
+            continue;
+        live++;
+        const char *broken = check_entry(level, e);
+        if (broken != NULL) {
+            verso_print("entry %zu at level %u of the table at %p: %#x\n", i,
+                level, (void *)va, (unsigned)e.raw);
+            return broken;
+        }
+    }
+    if (live != table->live) {
+        verso_print("table for %p at level %u: %zu live, counted %u\n",
+            (void *)va, level, live, table->live);
+        return "paging.3: a table counts its live entries";
+    }
+    if (live == 0 && !(MMU_KEEPS_UPPER && level + 1 == space->top))
+        return "paging.4: no table is empty";
+    return NULL;
+}
+
+static const char *check_mirror(const struct space *space)
+{
+    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++) {
+        vaddr_t va = mirror_start(space) + i * step_of(space->top);
+        struct pte e = pte_load(pte_at(space, space->top, va));
+        if (pfn_nr(pte_pfn(e)) != pfn_nr(space->root) + i ||
+            !pte_is_present(e) || (pte_flags(e) & VERSO_USER) != 0)
+            return "paging.1: the mirror entry names the root, for the kernel";
+    }
+    return NULL;
+}
+
+/* Where the entry found for va at `level` ends; 0 at the top. */
+static vaddr_t entry_end(vaddr_t va, unsigned level)
+{
+    return round_down(va, step_of(level)) + step_of(level);
+}
+
+const char *verso_i_paging_check(void)
+{
+    const struct space *space = &paging.kernel;
+    size_t tables = 0;
+    vaddr_t va = 0;
+    const char *broken = check_mirror(space);
+    do {
+        struct pte *entry;
+        unsigned level = find_entry(space, va, &entry);
+        if (is_mirror(space, va, 1)) {
+            va = mirror_start(space) + MMU_MIRROR_SLOTS * step_of(space->top);
+            continue;
+        }
+        /* the tables that begin here */
+        for (unsigned l = level; broken == NULL && l <= space->top; l++) {
+            if ((va & (step_of(l) * MMU_ENTRIES(l) - 1)) != 0)
+                break;
+            broken = check_table(space, l, va);
+            tables += l == space->top ? MMU_ROOT_FRAMES : 1;
+        }
+        va = entry_end(va, level);
+    } while (va != 0 && broken == NULL);
+    if (broken == NULL && tables != space->tables) {
+        verso_print("%zu tables found, %zu counted\n", tables, space->tables);
+        broken = "paging.6: every table is counted";
+    }
+    return broken;
+}
+
+/* ---- report ---- */
+
+static const char *rights_text(unsigned flags, char text[6])
+{
+    text[0] = (flags & VERSO_READ) ? 'r' : '-';
+    text[1] = (flags & VERSO_WRITE) ? 'w' : '-';
+    text[2] = (flags & VERSO_EXEC) ? 'x' : '-';
+    text[3] = (flags & VERSO_USER) ? 'u' : 'k';
+    text[4] = '\0';
+    return text;
+}
+
+static const char *cache_text(unsigned flags)
+{
+    switch (flags & VERSO_CACHE_MASK) {
+    case VERSO_CACHE_WT:
+        return " wt";
+    case VERSO_CACHE_UC:
+        return " uc";
+    default:
+        return "";
+    }
+}
+
+/* A line of the table report: entries of one size, with equal flags, at
+ * consecutive addresses and frames. */
+struct table_line {
+    vaddr_t va;
+    verso_phys_t pa;
+    size_t bytes;
+    unsigned level, flags;
+    bool present;
+};
+
+static void print_size(size_t bytes)
+{
+    if (bytes >= (size_t)1 << 20 && (bytes & (((size_t)1 << 20) - 1)) == 0)
+        verso_print("%zuM", bytes >> 20);
+    else
+        verso_print("%zuK", bytes >> 10);
+}
+
+static void line_print(const struct table_line *line)
+{
+    char rights[6];
+    if (line->bytes == 0)
+        return;
+    verso_print("tables: %08zx-%08zx -> %08llx %s%s ", (size_t)line->va,
+        (size_t)(line->va + line->bytes - 1), (unsigned long long)line->pa,
+        rights_text(line->flags, rights), cache_text(line->flags));
+    print_size(step_of(line->level));
+    verso_print("%s%s\n", line->present ? "" : " no access",
+        is_mirror(&paging.kernel, line->va, 1) ? " mirror" : "");
+}
+
+static void line_add(
+    struct table_line *line, vaddr_t va, unsigned level, struct pte e)
+{
+    struct table_line next = {va,
+        (verso_phys_t)paddr_raw(pfn_to_paddr(pte_pfn(e))), step_of(level),
+        level, pte_flags(e), pte_is_present(e)};
+    if (line->bytes != 0 && line->va + line->bytes == next.va &&
+        line->pa + line->bytes == next.pa && line->level == next.level &&
+        line->flags == next.flags && line->present == next.present &&
+        is_mirror(&paging.kernel, line->va, 1) ==
+            is_mirror(&paging.kernel, va, 1)) {
+        line->bytes += next.bytes;
+        return;
+    }
+    line_print(line);
+    *line = next;
+}
+
+void verso_i_paging_report_tables(vaddr_t from)
+{
+    const struct space *space = &paging.kernel;
+    struct table_line line = {0};
+    vaddr_t va = round_down(from, VERSO_PAGE_SIZE);
+    do {
+        struct pte *entry;
+        unsigned level = find_entry(space, va, &entry);
+        struct pte e = pte_load(entry);
+        va = round_down(va, step_of(level));
+        if (pte_is_live(e))
+            line_add(&line, va, level, e);
+        va = entry_end(va, level);
+    } while (va != 0);
+    line_print(&line);
+    verso_print("tables: %zu in use, root at %08llx, mirror at %p%s%s\n",
+        space->tables, (unsigned long long)paddr_raw(pfn_to_paddr(space->root)),
+        (void *)mirror_start(space),
+        space->direct ? ", reached through the direct map" : "",
+        MMU_EXEC_ENFORCED ? ""
+                          : "; x is declared, this machine cannot forbid it");
+}
+
+void verso_i_paging_report(void)
+{
+    verso_i_paging_report_tables(0);
+}
+
+void verso_i_paging_report_walk(vaddr_t va)
+{
+    const struct space *space = &paging.kernel;
+    struct pte *last;
+    unsigned bottom = find_entry(space, va, &last);
+    for (unsigned level = space->top;; level--) {
+        struct pte *entry = pte_at(space, level, va);
+        struct pte e = pte_load(entry);
+        char rights[6];
+        verso_print("walk: level %u entry %4zu at %p: %08llx ", level,
+            index_of(va, level), (void *)entry, (unsigned long long)e.raw);
+        if (!pte_is_live(e))
+            verso_print("absent\n");
+        else if (!pte_is_leaf(e, level))
+            verso_print("table in frame %#x, %u live\n",
+                (unsigned)pfn_nr(pte_pfn(e)), frame_get(pte_pfn(e))->live);
+        else
+            verso_print("page in frame %#x, %s%s%s%s%s\n",
+                (unsigned)pfn_nr(pte_pfn(e)), rights_text(pte_flags(e), rights),
+                cache_text(pte_flags(e)),
+                pte_is_present(e) ? "" : ", no access",
+                pte_is_accessed(e) ? ", accessed" : "",
+                pte_is_dirty(e) ? ", dirty" : "");
+        if (level == bottom)
+            return;
+    }
+}
+
+bool verso_i_paging_describe(vaddr_t va)
+{
+    const struct space *space = &paging.kernel;
+    if (is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
+        for (unsigned level = space->top + 1; level-- > 0;) {
+            if (va < space->base[level])
+                continue;
+            vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
+            verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
+                (void *)(index << MMU_LEVEL_SHIFT(level)), level);
+            return true;
+        }
+    }
+    if (paging.window != 0 && va >= paging.window &&
+        va - paging.window < bytes_of(CPU_COUNT_MAX)) {
+        verso_print("%p: paging's window\n", (void *)va);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab - caches of objects of one size. All slabs together are the slub.
+ *
+ *     slab_desc    partial -> entry <-> entry     some objects free
+ *     "alloc-64"   full    -> entry <-> ...       none free
+ *                  empty   -> entry               all free: at most a few kept
+ *
+ *     slab_entry --> page(s):  | object | object | object | ... | tail |
+ *
+ * An entry hands out and takes back objects by carve.h: the free ones are
+ * linked through themselves. How many pages a slab has is chosen by what the
+ * tail would waste. Any address in a slab leads to its entry by one word of
+ * the pagemap, and to the number of its object by a multiplication.
+ *
+ * An object that is freed gets a mark in the word behind its link: a key XOR
+ * its address. Finding the mark at a free is reason to look for the object in
+ * the free list, and if it is there, this is a double free. The mark is taken
+ * off when the object is handed out.
+ *
+ * An entry that becomes empty stays with its cache while there are few, so
+ * that a load on the edge of a slab does not make and unmake one each time
+ * (pitfall 34); otherwise its pages go back.
+ *
+ * To grow, the lock is dropped: one node for the entry, an area for the pages
+ * (two nodes at most), then the lock again. In an interrupt nothing grows; the
+ * next free outside of one finds `starved` set and grows in its stead.
+ *
+ * Invariants:
+ *   1. an entry is in the list that its count says: empty, partial or full.
+ *   2. its carve is sound: the free list stays inside, and is as long as used
+ *      and carved say.
+ *   3. every page of it has its word in the pagemap, and its area is in use
+ *      with that start and size.
+ *   4. entries are as many as counted.
+ *
+ * Locks: one a cache, held with interrupts off, a leaf; slub, for the list of
+ * caches. Cost: constant.
+ * Source: Bonwick, "The Slab Allocator", 1994, sections 3 and 4; the layout of
+ * one descriptor word a page as in SLUB. We differ in never touching an object
+ * before it is handed out.
+ */
+#include "slab.h"
+
+#include <verso/host.h>
+
+#include <string.h>
+
+#define SLAB_PAGES_MAX 16u
+#define EMPTY_MAX      1u /* entries kept, and one more for each 16 in use */
+#define SIZE_MAX_SLAB  32768u
+
+static struct {
+    struct lock lock;
+    struct slab_desc *first; /* every cache */
+    struct slab_desc descs;  /* the cache of caches */
+    uintptr_t key;
+} slub VERSO_STATE;
+
+/* ---- objects ---- */
+
+static struct slab_entry *entry_get(uint32_t node)
+{
+    return node_get(node);
+}
+
+/* Number of the object an offset lies in. Exact while offset * stride < 2^32:
+ * a slab has at most 64 KiB, an object 32 KiB. */
+ALWAYS_INLINE uint32_t index_of(const struct slab_desc *desc, uintptr_t offset)
+{
+    return (uint32_t)(((uint64_t)offset * desc->inverse) >> 32);
+}
+
+NO_SANITIZE ALWAYS_INLINE uintptr_t *mark_of(
+    const struct slab_desc *desc, const void *object)
+{
+    return (uintptr_t *)((vaddr_t)object + desc->layout.link) + 1;
+}
+
+/* ---- lists ---- */
+
+static void list_push(
+    struct slab_desc *desc, uint32_t node, enum slab_list list)
+{
+    struct slab_entry *entry = entry_get(node);
+    uint32_t head = desc->list[list];
+    entry->list = list;
+    entry->prev = NODE_NONE;
+    entry->next = head;
+    if (head != NODE_NONE)
+        entry_get(head)->prev = node;
+    desc->list[list] = node;
+    desc->count[list]++;
+}
+
+static void list_remove(struct slab_desc *desc, uint32_t node)
+{
+    struct slab_entry *entry = entry_get(node);
+    if (entry->prev != NODE_NONE)
+        entry_get(entry->prev)->next = entry->next;
+    else
+        desc->list[entry->list] = entry->next;
+    if (entry->next != NODE_NONE)
+        entry_get(entry->next)->prev = entry->prev;
+    desc->count[entry->list]--;
+}
+
+static void list_move(
+    struct slab_desc *desc, uint32_t node, enum slab_list list)
+{
+    list_remove(desc, node);
+    list_push(desc, node, list);
+}
+
+static uint32_t node_of(const struct slab_entry *entry)
+{
+    return (uint32_t)(((vaddr_t)entry - verso_i_node.start) / NODE_SIZE);
+}
+
+/* ---- making and unmaking slabs ---- */
+
+/* A new slab, not in any list yet; NODE_NONE: no memory. No lock is held. */
+static NO_INLINE uint32_t slab_make(struct slab_desc *desc)
+{
+    struct verso_area_request request = {
+        .pages = desc->pages, .flags = VERSO_RW, .name = desc->name};
+    if (verso_host_in_interrupt())
+        return NODE_NONE;
+    uint32_t node = verso_i_node_alloc();
+    if (node == NODE_NONE)
+        return NODE_NONE;
+    struct slab_entry *entry = entry_get(node);
+    entry->desc = desc;
+    entry->area.area = NODE_NONE;
+    uint32_t area = verso_i_area_alloc(verso_i_area_kernel(), &request,
+        pagemap_word(KIND_SLAB, desc->class, node));
+    if (area == NODE_NONE) {
+        verso_i_node_free(node);
+        return NODE_NONE;
+    }
+    entry->area.area = area;
+    entry->page = area_get(area)->start;
+    entry->objects = (struct carve){NULL, 0, 0};
+    return node;
+}
+
+/* The slab is in no list, and empty. No lock is held. */
+static void slab_unmake(uint32_t node)
+{
+    verso_i_area_free(verso_i_area_kernel(), entry_get(node)->area.area);
+    verso_i_node_free(node);
+}
+
+static NO_INLINE bool slab_grow(struct slab_desc *desc)
+{
+    uint32_t node = slab_make(desc);
+    uintptr_t flags = lock_take_irq(&desc->lock);
+    desc->starved = node == NODE_NONE;
+    if (node != NODE_NONE)
+        list_push(desc, node, SLAB_PARTIAL);
+    lock_drop_irq(&desc->lock, flags);
+    return node != NODE_NONE;
+}
+
+/* Makes a slab partial that can be handed out from; the lock is held. */
+static bool empty_to_partial(struct slab_desc *desc)
+{
+    uint32_t node = desc->list[SLAB_EMPTY];
+    if (node == NODE_NONE)
+        return false;
+    list_move(desc, node, SLAB_PARTIAL);
+    return true;
+}
+
+/* ---- alloc and free ---- */
+
+ALWAYS_INLINE void *take_locked(struct slab_desc *desc, bool *fresh)
+{
+    uint32_t node = desc->list[SLAB_PARTIAL];
+    struct slab_entry *entry = entry_get(node);
+    *fresh = entry->objects.free == NULL;
+    void *object = carve_take(&entry->objects, &desc->shape, entry->page);
+    if (unlikely(entry->objects.used == desc->shape.count))
+        list_move(desc, node, SLAB_FULL);
+    return object;
+}
+
+void *verso_i_slab_alloc(struct slab_desc *desc, void *caller)
+{
+    bool fresh;
+    uintptr_t flags = lock_take_irq(&desc->lock);
+    while (unlikely(desc->list[SLAB_PARTIAL] == NODE_NONE)) {
+        if (empty_to_partial(desc))
+            break;
+        lock_drop_irq(&desc->lock, flags);
+        if (!slab_grow(desc))
+            return NULL;
+        flags = lock_take_irq(&desc->lock);
+    }
+    void *object = take_locked(desc, &fresh);
+    lock_drop_irq(&desc->lock, flags);
+    if (desc->layout.marked)
+        *mark_of(desc, object) = 0;
+    if (unlikely(fresh && desc->constructor != NULL))
+        desc->constructor(object);
+    (void)caller;
+    verso_hook_alloc(object, desc->layout.size, caller);
+    return object;
+}
+
+static VERSO_NORETURN NO_INLINE void free_panic(
+    const struct slab_entry *entry, const void *object, const char *why)
+{
+    const struct slab_desc *desc = entry->desc;
+    uintptr_t offset = (vaddr_t)object - entry->page;
+    verso_panic("slab: free of %p: %s: cache %s, slab %p, object %u of %u, "
+                "byte %zu of %u",
+        object, why, desc->name, (void *)entry->page, index_of(desc, offset),
+        desc->shape.count, (size_t)(offset % desc->layout.stride),
+        desc->layout.size);
+}
+
+/* Entries that may stay empty. */
+static uint32_t empty_limit(const struct slab_desc *desc)
+{
+    return EMPTY_MAX +
+           (desc->count[SLAB_FULL] + desc->count[SLAB_PARTIAL]) / 16;
+}
+
+/* The rest of a free that filled or emptied a slab: returns a slab to unmake,
+ * or NODE_NONE. */
+static NO_INLINE uint32_t free_edge(
+    struct slab_desc *desc, struct slab_entry *entry)
+{
+    uint32_t node = node_of(entry);
+    if (entry->objects.used > 0) { /* it was full */
+        list_move(desc, node, SLAB_PARTIAL);
+        return NODE_NONE;
+    }
+    if (desc->count[SLAB_EMPTY] < empty_limit(desc) ||
+        verso_host_in_interrupt()) {
+        list_move(desc, node, SLAB_EMPTY);
+        return NODE_NONE;
+    }
+    list_remove(desc, node);
+    return node;
+}
+
+void verso_i_slab_free(struct slab_entry *entry, void *object, void *caller)
+{
+    struct slab_desc *desc = entry->desc;
+    uintptr_t offset = (vaddr_t)object - entry->page;
+    uint32_t index = index_of(desc, offset);
+    uint32_t unmake = NODE_NONE;
+    if (unlikely(index * desc->shape.stride != offset))
+        free_panic(entry, object, "not the start of an object");
+    if (unlikely(index >= entry->objects.carved))
+        free_panic(entry, object, "never handed out");
+    uintptr_t mark = slub.key ^ (vaddr_t)object;
+    (void)caller;
+    verso_hook_free(object, desc->layout.size, caller);
+    uintptr_t flags = lock_take_irq(&desc->lock);
+    if (desc->layout.marked) {
+        if (unlikely(*mark_of(desc, object) == mark) &&
+            carve_is_free(&entry->objects, &desc->shape, object)) {
+            lock_drop_irq(&desc->lock, flags);
+            free_panic(entry, object, "freed already");
+        }
+        *mark_of(desc, object) = mark;
+    }
+    bool full = entry->objects.used == desc->shape.count;
+    carve_give(&entry->objects, &desc->shape, object);
+    if (unlikely(full || entry->objects.used == 0)) {
+        /* a slab of one object goes from full to empty */
+        if (full && entry->objects.used == 0)
+            list_move(desc, node_of(entry), SLAB_PARTIAL);
+        unmake = free_edge(desc, entry);
+    }
+    bool starved = desc->starved;
+    lock_drop_irq(&desc->lock, flags);
+    if (unlikely(unmake != NODE_NONE))
+        slab_unmake(unmake);
+    else if (unlikely(starved) && !verso_host_in_interrupt())
+        (void)slab_grow(desc);
+}
+
+/* ---- caches ---- */
+
+/* Pages of a slab: the fewest that waste at most a 32nd and hold 8 objects or
+ * are 4 already; else those that waste the smallest part. */
+static uint32_t pages_for(uint32_t stride)
+{
+    uint32_t best = 0;
+    uint64_t best_waste = 0;
+    uint32_t least = (uint32_t)pages_of(stride);
+    for (uint32_t pages = least; pages <= SLAB_PAGES_MAX; pages++) {
+        uint32_t bytes = (uint32_t)bytes_of(pages);
+        uint32_t waste = bytes % stride;
+        if (waste * 32 <= bytes)
+            return pages;
+        if (best == 0 || (uint64_t)waste * best < best_waste * pages) {
+            best = pages;
+            best_waste = waste;
+        }
+    }
+    return best;
+}
+
+void verso_i_slab_setup(struct slab_desc *desc,
+    const struct verso_slab_params *params, uint32_t class)
+{
+    const uint32_t word = sizeof(uintptr_t);
+    uint32_t align = params->align > word ? (uint32_t)params->align : word;
+    memset(desc, 0, sizeof(*desc));
+    struct slab_layout *layout = &desc->layout;
+    layout->size = (uint32_t)params->size;
+    uint32_t stride = (uint32_t)round_up(layout->size, word);
+    if (params->constructor != NULL) {
+        layout->link = stride;
+        stride += 2 * word;
+    }
+    layout->marked = stride >= 2 * word;
+    layout->stride = (uint32_t)round_up(stride, align);
+    desc->align = align;
+    desc->pages = pages_for(layout->stride);
+    desc->shape = (struct carve_shape){layout->stride, layout->link,
+        (uint32_t)bytes_of(desc->pages) / layout->stride};
+    desc->inverse = (UINT32_MAX / layout->stride) + 1;
+    desc->class = class;
+    desc->name = params->name;
+    desc->constructor = params->constructor;
+    desc->lock.name = params->name;
+    lock_take(&slub.lock);
+    desc->next = slub.first;
+    slub.first = desc;
+    lock_drop(&slub.lock);
+}
+
+struct slab_desc *verso_slab_create(const struct verso_slab_params *params)
+{
+    VERSO_VERIFY(params->size > 0 && params->size <= SIZE_MAX_SLAB,
+        "slab: cache %s of objects of %zu bytes (1 to %u)", params->name,
+        params->size, SIZE_MAX_SLAB);
+    VERSO_VERIFY(params->align == 0 || (is_power2(params->align) &&
+                                           params->align <= VERSO_PAGE_SIZE),
+        "slab: cache %s with alignment %zu (a power of two up to a page)",
+        params->name, params->align);
+    struct slab_desc *desc = verso_i_slab_alloc(&slub.descs, VERSO_CALLER);
+    if (desc != NULL)
+        verso_i_slab_setup(desc, params, PAGEMAP_CLASS_NONE);
+    return desc;
+}
+
+static size_t used_of(const struct slab_desc *desc)
+{
+    size_t used = (size_t)desc->count[SLAB_FULL] * desc->shape.count;
+    for (uint32_t node = desc->list[SLAB_PARTIAL]; node != NODE_NONE;
+         node = entry_get(node)->next)
+        used += entry_get(node)->objects.used;
+    return used;
+}
+
+size_t verso_slab_shrink(struct slab_desc *desc)
+{
+    size_t pages = 0;
+    for (;;) {
+        uintptr_t flags = lock_take_irq(&desc->lock);
+        uint32_t node = desc->list[SLAB_EMPTY];
+        if (node == NODE_NONE && desc->list[SLAB_PARTIAL] != NODE_NONE &&
+            entry_get(desc->list[SLAB_PARTIAL])->objects.used == 0)
+            node = desc->list[SLAB_PARTIAL]; /* grown, and not used since */
+        if (node != NODE_NONE)
+            list_remove(desc, node);
+        lock_drop_irq(&desc->lock, flags);
+        if (node == NODE_NONE)
+            return pages;
+        slab_unmake(node);
+        pages += desc->pages;
+    }
+}
+
+void verso_slab_destroy(struct slab_desc *desc)
+{
+    size_t used = used_of(desc);
+    VERSO_VERIFY(used == 0, "slab: destroy of cache %s with %zu objects in use",
+        desc->name, used);
+    (void)verso_slab_shrink(desc);
+    lock_take(&slub.lock);
+    struct slab_desc **link = &slub.first;
+    while (*link != desc)
+        link = &(*link)->next;
+    *link = desc->next;
+    lock_drop(&slub.lock);
+    verso_i_slab_free(slab_find(desc), desc, VERSO_CALLER);
+}
+
+void *verso_slab_alloc(struct slab_desc *desc)
+{
+    return verso_i_slab_alloc(desc, VERSO_CALLER);
+}
+
+void verso_slab_free(struct slab_desc *desc, void *object)
+{
+    struct slab_entry *entry = slab_find(object);
+    VERSO_VERIFY(entry != NULL, "slab: free of %p to cache %s: in no slab",
+        object, desc->name);
+    VERSO_VERIFY(entry->desc == desc,
+        "slab: free of %p to cache %s: it is of cache %s", object, desc->name,
+        entry->desc->name);
+    verso_i_slab_free(entry, object, VERSO_CALLER);
+}
+
+void verso_slab_stats(
+    const struct slab_desc *desc, struct verso_slab_stats *stats)
+{
+    stats->name = desc->name;
+    stats->size = desc->layout.size;
+    stats->stride = desc->layout.stride;
+    stats->slabs = (size_t)desc->count[SLAB_PARTIAL] + desc->count[SLAB_FULL] +
+                   desc->count[SLAB_EMPTY];
+    stats->slab_pages = desc->pages;
+    stats->total = stats->slabs * desc->shape.count;
+    stats->used = used_of(desc);
+}
+
+int verso_i_slab_init(const struct verso_boot *boot)
+{
+    const struct verso_slab_params params = {
+        .name = "slab_desc", .size = sizeof(struct slab_desc)};
+    slub.lock.name = "slub";
+    /* any number that user data rarely are: the mark only leads to a search */
+    slub.key = (uintptr_t)0x9e3779b97f4a7c15u ^ boot->heap_start;
+    verso_i_slab_setup(&slub.descs, &params, PAGEMAP_CLASS_NONE);
+    return 0;
+}
+
+bool verso_i_slab_drain(void)
+{
+    size_t pages = 0;
+    for (struct slab_desc *desc = slub.first; desc != NULL; desc = desc->next)
+        pages += verso_slab_shrink(desc);
+    return pages > 0;
+}
+
+/* ---- check, report ---- */
+
+static const char *check_entry(const struct slab_desc *desc, uint32_t node)
+{
+    const struct slab_entry *entry = entry_get(node);
+    const struct mem_area *area;
+    enum slab_list list = entry->objects.used == 0 ? SLAB_EMPTY
+                          : entry->objects.used == desc->shape.count
+                              ? SLAB_FULL
+                              : SLAB_PARTIAL;
+    if (!verso_i_node_is_used(node) || entry->desc != desc)
+        return "slab.4: the lists of a cache hold its entries";
+    /* a slab just grown is partial already */
+    if (entry->list != list &&
+        !(list == SLAB_EMPTY && entry->list == SLAB_PARTIAL))
+        return "slab.1: an entry is in the list its count says";
+    if (!carve_is_valid(&entry->objects, &desc->shape, entry->page))
+        return "slab.2: the free list is sound";
+    area = area_get(entry->area.area);
+    if (area->start != entry->page || area->pages != desc->pages ||
+        area->kind != KIND_AREA)
+        return "slab.3: an entry has its area";
+    for (uint32_t i = 0; i < desc->pages; i++)
+        if (pagemap_get(&verso_i_pagemap, entry->page + bytes_of(i)) !=
+            pagemap_word(KIND_SLAB, desc->class, node))
+            return "slab.3: every page of a slab has its word";
+    return NULL;
+}
+
+const char *verso_i_slab_check(void)
+{
+    for (struct slab_desc *d = slub.first; d != NULL; d = d->next) {
+        for (unsigned list = 0; list < SLAB_LISTS; list++) {
+            uint32_t count = 0;
+            for (uint32_t n = d->list[list]; n != NODE_NONE;
+                 n = entry_get(n)->next, count++) {
+                const char *broken = entry_get(n)->list == list
+                                         ? check_entry(d, n)
+                                         : "slab.1: an entry knows its list";
+                if (broken != NULL) {
+                    verso_print("cache %s, slab %p\n", d->name,
+                        (void *)entry_get(n)->page);
+                    return broken;
+                }
+            }
+            if (count != d->count[list])
+                return "slab.4: every entry is counted";
+        }
+    }
+    return NULL;
+}
+
+static size_t kib_of(size_t pages)
+{
+    return bytes_of(pages) >> 10;
+}
+
+void verso_i_slab_report(void)
+{
+    size_t pages = 0, caches = 0, idle = 0;
+    verso_print("%-16s %6s %6s %8s %8s %6s %6s %8s %5s\n", "slab", "size",
+        "stride", "used", "total", "slabs", "pages", "KiB", "use%");
+    for (struct slab_desc *d = slub.first; d != NULL; d = d->next) {
+        struct verso_slab_stats s;
+        verso_slab_stats(d, &s);
+        caches++;
+        if (s.slabs == 0) {
+            idle++;
+            continue;
+        }
+        size_t kib = kib_of(s.slabs * s.slab_pages);
+        verso_print("%-16s %6zu %6zu %8zu %8zu %6zu %6zu %8zu %5zu\n", s.name,
+            s.size, s.stride, s.used, s.total, s.slabs, s.slab_pages, kib,
+            s.used * s.size / 10 * 10 / (kib * 1024 / 100));
+        pages += s.slabs * s.slab_pages;
+    }
+    verso_print("slabs: %zu caches, %zu of them without a slab; %zu pages, "
+                "%zu KiB\n",
+        caches, idle, pages, kib_of(pages));
+}
+
+void verso_i_slab_describe(const struct slab_entry *entry, const void *at)
+{
+    const struct slab_desc *desc = entry->desc;
+    uintptr_t offset = (vaddr_t)at - entry->page;
+    uint32_t index = index_of(desc, offset);
+    const char *object =
+        (const char *)(entry->page + (uintptr_t)index * desc->shape.stride);
+    if (index >= desc->shape.count) {
+        verso_print("%p: unused tail of slab %p, cache %s\n", at,
+            (void *)entry->page, desc->name);
+        return;
+    }
+    verso_print("%p: byte %zu of object %u (%p, %u bytes, %s) of cache %s, "
+                "slab %p: %u of %u in use\n",
+        at, (size_t)((const char *)at - object), index, (const void *)object,
+        desc->layout.size,
+        index >= entry->objects.carved                         ? "never used"
+        : carve_is_free(&entry->objects, &desc->shape, object) ? "free"
+                                                               : "in use",
+        desc->name, (void *)entry->page, entry->objects.used,
+        desc->shape.count);
+}

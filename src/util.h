@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * util - what every storey uses: assertions, locks, bits, rounding.
+ *
+ * A lock belongs to one storey and is taken in its entry points only. Two
+ * kinds: lock_take() for what no interrupt handler reaches, lock_take_irq()
+ * for what it may: that one keeps interrupts off while held. With one CPU a
+ * lock that is already taken is a bug, and panics; with more it is spun for.
+ */
+#ifndef VERSO_SRC_UTIL_H
+#define VERSO_SRC_UTIL_H
+
+#include <verso/host.h>
+#include <verso/types.h>
+#include <verso/util.h>
+
+#include <cpu.h> /* the port's */
+
+/* All writable data of the library is in this section: one struct a storey. */
+#define VERSO_STATE __attribute__((section("verso_state")))
+
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NO_INLINE     __attribute__((noinline))
+#define NO_SANITIZE   __attribute__((no_sanitize("address")))
+#if defined(__clang__)
+#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#else
+#define UNROLL_4 _Pragma("GCC unroll 4")
+#endif
+#define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* A caller's mistake, always checked; the message carries the numbers. */
+#define VERSO_VERIFY(condition, ...)                                           \
+    do {                                                                       \
+        if (unlikely(!(condition)))                                            \
+            verso_panic(__VA_ARGS__);                                          \
+    } while (0)
+
+/* Our own mistake, checked in debug builds. */
+#if VERSO_DEBUG
+#define VERSO_ASSERT(condition)                                                \
+    VERSO_VERIFY(condition, "%s:%d: assertion failed: %s", __FILE__, __LINE__, \
+        #condition)
+#else
+#define VERSO_ASSERT(condition) ((void)sizeof(condition))
+#endif
+
+static inline bool is_power2(uintptr_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+static inline uintptr_t round_up(uintptr_t n, uintptr_t power2)
+{
+    return (n + power2 - 1) & ~(power2 - 1);
+}
+
+static inline uintptr_t round_down(uintptr_t n, uintptr_t power2)
+{
+    return n & ~(power2 - 1);
+}
+
+/* Pages that hold `bytes`; no overflow for any size. */
+static inline size_t pages_of(size_t bytes)
+{
+    return (bytes >> VERSO_PAGE_SHIFT) +
+           ((bytes & (VERSO_PAGE_SIZE - 1)) != 0 ? 1 : 0);
+}
+
+static inline size_t bytes_of(size_t pages)
+{
+    VERSO_ASSERT(pages <= SIZE_MAX >> VERSO_PAGE_SHIFT);
+    return pages << VERSO_PAGE_SHIFT;
+}
+
+static inline bool is_page_aligned(uintptr_t va)
+{
+    return (va & (VERSO_PAGE_SIZE - 1)) == 0;
+}
+
+/* Is [va, va + pages) a range: aligned, not empty, not wrapping around (its
+ * end may be 0, the top of the address space)? */
+static inline bool is_page_range(vaddr_t va, size_t pages)
+{
+    return is_page_aligned(va) && pages != 0 &&
+           pages - 1 <= (UINTPTR_MAX - va) >> VERSO_PAGE_SHIFT;
+}
+
+/* Number of the lowest / highest bit that is set; word != 0. */
+static inline unsigned bit_lowest(uint32_t word)
+{
+    return (unsigned)__builtin_ctz(word);
+}
+
+static inline unsigned bit_highest(uint32_t word)
+{
+    return 31u - (unsigned)__builtin_clz(word);
+}
+
+/* Bits 0..n-1 / 0..n; n < 32. */
+static inline uint32_t bits_below(unsigned n)
+{
+    return ((uint32_t)1 << n) - 1;
+}
+
+static inline uint32_t bits_upto(unsigned n)
+{
+    return ((uint32_t)2 << n) - 1;
+}
+
+/* The smallest order with 2^order >= n; n >= 1. */
+static inline unsigned order_of(size_t n)
+{
+    unsigned order = 0;
+    while (((size_t)1 << order) < n)
+        order++;
+    return order;
+}
+
+struct lock {
+    uint32_t held;
+    const char *name;
+};
+
+NO_INLINE void verso_i_lock_contended(struct lock *lock);
+
+ALWAYS_INLINE void lock_take(struct lock *lock)
+{
+    if (unlikely(cpu_swap(&lock->held, 1) != 0)) {
+        verso_i_lock_contended(lock);
+        if (CPU_COUNT_MAX == 1)
+            __builtin_unreachable(); /* it has panicked */
+    }
+}
+
+ALWAYS_INLINE void lock_drop(struct lock *lock)
+{
+    cpu_release(&lock->held, 0);
+}
+
+ALWAYS_INLINE VERSO_MUST_CHECK uintptr_t lock_take_irq(struct lock *lock)
+{
+    uintptr_t flags = cpu_irq_save();
+    lock_take(lock);
+    return flags;
+}
+
+ALWAYS_INLINE void lock_drop_irq(struct lock *lock, uintptr_t flags)
+{
+    lock_drop(lock);
+    cpu_irq_restore(flags);
+}
+
+#endif
