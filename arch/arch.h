@@ -19,7 +19,8 @@
  *   cpu_release(word, value)    store that releases
  *
  * mmu.h     included by paging.c (and test/conformance.c) only
- *   MMU_LEVELS_MAX, mmu_levels()   levels of tables; 0 holds the pages
+ *   MMU_LEVELS_MIN, MMU_LEVELS_MAX, mmu_levels()
+ *                               levels of tables; 0 holds the pages
  *   MMU_BITS                    index bits of a level below the root
  *   MMU_ENTRIES(level), MMU_LEVEL_SHIFT(level), MMU_LEVEL_PAGES(level)
  *   MMU_ROOT_FRAMES             frames the root fills, consecutive

@@ -136,7 +136,7 @@ static void *alloc_once(size_t align, size_t size, void *caller)
     while (state.class[class].layout.stride % align != 0)
         if (++class == state.classes)
             return alloc_area(align, size);
-    return verso_i_slab_alloc(&state.class[class], caller);
+    return slab_alloc(&state.class[class], true, caller);
 }
 
 static NO_INLINE void *alloc_slow(size_t align, size_t size, void *caller)
@@ -151,7 +151,7 @@ void *verso_alloc(size_t size)
 {
     if (likely(size <= state.largest)) {
         void *object =
-            verso_i_slab_alloc(&state.class[class_of(size)], VERSO_CALLER);
+            slab_alloc(&state.class[class_of(size)], true, VERSO_CALLER);
         if (likely(object != NULL))
             return object;
     }
@@ -226,7 +226,7 @@ void verso_free(void *object)
         struct slab_entry *entry = node_get(pagemap_node(word));
         if (unlikely(pagemap_class(word) == PAGEMAP_CLASS_NONE))
             foreign_panic(entry, object);
-        verso_i_slab_free(entry, object, VERSO_CALLER);
+        slab_free(entry, object, true, VERSO_CALLER);
         return;
     }
     if (object != NULL)

@@ -47,21 +47,20 @@ NO_SANITIZE static inline void *link_get(const void *piece, uint32_t at)
 
 /* A piece; there is one: used < count. */
 ALWAYS_INLINE void *carve_take(
-    struct carve *run, const struct carve_shape *shape, vaddr_t base)
+    struct carve *run, uint32_t link, uint32_t stride, vaddr_t base)
 {
     void *piece = run->free;
     run->used++;
     if (likely(piece != NULL)) {
-        run->free = link_get(piece, shape->link);
+        run->free = link_get(piece, link);
         return piece;
     }
-    return (void *)(base + (uintptr_t)run->carved++ * shape->stride);
+    return (void *)(base + (uintptr_t)run->carved++ * stride);
 }
 
-ALWAYS_INLINE void carve_give(
-    struct carve *run, const struct carve_shape *shape, void *piece)
+ALWAYS_INLINE void carve_give(struct carve *run, uint32_t link, void *piece)
 {
-    link_set(piece, shape->link, run->free);
+    link_set(piece, link, run->free);
     run->free = piece;
     run->used--;
 }

@@ -6,18 +6,21 @@
  *              head[0]  -> 1 frame  <-> 1 frame
  *              head[5]  -> 32 frames
  *              head[10] -> 1,024 frames <-> 1,024 frames
- *     stock z  frame -> frame -> frame        singles, last in first out
+ *     stock    frame -> frame -> frame        singles of zone `top`, LIFO
  *
  *     one block of order 2, as the array of struct frame shows it:
  *              | FREE, order 2, link, prev | FREE_TAIL | TAIL | TAIL |
  *
  * A block of order k starts at a multiple of 2^k; its buddy is the number with
  * bit k flipped. A zone's frames end at its limit; blocks do not cross it. A
- * request goes through the zones from the highest one it allows down to 0. Few
- * frames come from the stock and go there, a batch at a time from and to the
- * lists; many come and go as whole blocks. Small blocks are used up first, so
- * that large ones stay whole. A request for a block that finds none empties
- * the stocks once and looks again.
+ * request goes through the zones from the highest one it allows down to 0.
+ *
+ * One stock, of the highest zone that has frames (`top`), because nearly all
+ * requests begin there: few frames come from it and go there, a batch at a time
+ * from and to the lists; lower zones' frames never enter it, so they are not
+ * spent on those who can do without. Many frames come and go as whole blocks,
+ * small blocks first, so that large ones stay whole. A request for a block that
+ * finds none empties the stock once and looks again.
  *
  * The boot map is never sorted or copied: find_gap() asks it, for a page
  * number, where the next usable pages are. Usable ranges shrink to whole pages,
@@ -28,9 +31,9 @@
  *            FREE_TAIL is anywhere else
  *   frame.2  a block is aligned, within one zone, and its buddy of the same
  *            order is not free too
- *   frame.3  counts agree: blocks per order, bitmaps, stocks, managed frames
- *   frame.4  only free frames are in the lists and stocks, each in its zone's;
- *            so nothing reserved can be handed out
+ *   frame.3  counts agree: blocks per order, bitmaps, stock, managed frames
+ *   frame.4  lists and stock hold only free frames, each of its own zone; so
+ *            nothing reserved can be handed out
  *   frame.5  links lead to frames, and prev(link(f)) is f
  *   frame.6  a frame has owners if and only if it is USED or TABLE; one that
  *            is free is write-back and has no live entries
@@ -40,8 +43,8 @@
  * nothing changed (in bulk: nothing but the frames before the bad one).
  *
  * Cost: single frames and coalescing O(orders); bulk a few words a frame.
- * Source: Knowlton, "A fast storage allocator", CACM 8(10), 1965; the stock is
- * the hot list of Bonwick and Adams, "Magazines and Vmem", 2001, without CPUs.
+ * Source: Knowlton, "A fast storage allocator", CACM 8(10), 1965; the
+ * stock in front is what Linux calls its per-CPU page lists, without CPUs yet.
  */
 #include "frame.h"
 
@@ -430,6 +433,7 @@ static void stock_take(struct taken *taken, uint32_t pages)
     uint32_t count = 0;
     for (; count < pages && next != 0; count++) {
         struct frame *f = frame_at(next);
+        f->live = 0; /* is 0: so that one store writes both */
         f->count = 1;
         f->state = FRAME_USED;
         last = next;
@@ -482,10 +486,16 @@ static void verify_zone(unsigned zone)
         zone, VERSO_ZONES);
 }
 
+/* Where a request begins to look: above `top` there are no frames. */
+static unsigned zone_first(unsigned zone)
+{
+    return zone < state.top ? zone : state.top;
+}
+
 /* Adds up to `target` frames in all; the lock is held. */
 static void frames_take(struct taken *taken, uint32_t target, unsigned zone)
 {
-    for (unsigned z = zone + 1; z-- > 0 && taken->pages < target;) {
+    for (unsigned z = zone_first(zone) + 1; z-- > 0 && taken->pages < target;) {
         uint32_t want = target - taken->pages;
         bool few = z == state.top && want <= VERSO_STOCK_BATCH;
         if (!few)
@@ -521,7 +531,7 @@ pfn_t verso_frame_alloc1(unsigned zone)
         return alloc1_slow(VERSO_ZONE_ANY);
     }
     struct frame *f = frame_at(nr);
-    f->live = 0; /* is 0: so that one store writes both */
+    f->live = 0; /* as above */
     f->count = 1;
     f->state = FRAME_USED;
     stock_pop(&state.stock, f->link, 1);
@@ -597,7 +607,7 @@ void verso_frame_free1(pfn_t pfn)
 /* 2^order FREE_TAIL frames, 0 if none; the lock is held. */
 static uint32_t blocks_find(unsigned order, unsigned zone)
 {
-    for (unsigned z = zone + 1; z-- > 0;) {
+    for (unsigned z = zone_first(zone) + 1; z-- > 0;) {
         uint32_t fit = state.zones[z].orders >> order;
         if (fit != 0)
             return block_take(&state.zones[z], order + bit_lowest(fit), order);
@@ -908,7 +918,7 @@ size_t verso_frame_used(void)
     return used - stock_pages();
 }
 
-/* "  1.5 MiB", 9 characters up to 10 TiB. */
+/* "    1.5 MiB": 11 characters. */
 static void print_size(uint64_t pages)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
@@ -919,7 +929,7 @@ static void print_size(uint64_t pages)
         unit++;
     }
     uint32_t rest = (uint32_t)tenths;
-    verso_print("%4u.%u %s", rest / 10, rest % 10, units[unit]);
+    verso_print("%5u.%u %s", rest / 10, rest % 10, units[unit]);
 }
 
 #define PICTURE_COLUMNS 64u
@@ -1046,7 +1056,7 @@ static const char *broken(const char *what, uint32_t nr)
 
 static const char *const LINKS = "frame.5: links lead to frames and back";
 static const char *const LISTED =
-    "frame.4: lists and stocks hold free frames of their zone";
+    "frame.4: lists and stock hold free frames of their zone";
 static const char *const COUNTS = "frame.3: counts agree";
 
 static const char *check_list(unsigned z, unsigned order)

@@ -128,7 +128,7 @@ uint32_t verso_i_node_alloc(void)
     if (verso_i_node.partial.top != 0 || page_add() == 0) {
         uint32_t page = bitset_lowest(&verso_i_node.partial);
         struct carve *carve = &page_get(page)->carve;
-        void *at = carve_take(carve, &shape, page_va(page));
+        void *at = carve_take(carve, shape.link, shape.stride, page_va(page));
         node = (uint32_t)(((vaddr_t)at - verso_i_node.start) / NODE_SIZE);
         if (carve->used == NODES_A_PAGE)
             bitset_remove(&verso_i_node.partial, page);
@@ -146,7 +146,7 @@ void verso_i_node_free(uint32_t node)
     VERSO_ASSERT(!carve_is_free(carve, &shape, node_get(node)));
     if (carve->used == NODES_A_PAGE)
         bitset_add(&verso_i_node.partial, page);
-    carve_give(carve, &shape, node_get(node));
+    carve_give(carve, shape.link, node_get(node));
     verso_i_node.used--;
     lock_drop(&verso_i_node.lock);
 }

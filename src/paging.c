@@ -166,30 +166,57 @@ static NO_INLINE struct pte *pte_at_direct(
     return (struct pte *)direct_address(table) + index_of(va, level);
 }
 
+/* A constant where the machine leaves no choice. */
+ALWAYS_INLINE unsigned top_of(const struct space *space)
+{
+    return MMU_LEVELS_MIN == MMU_LEVELS_MAX ? MMU_LEVELS_MAX - 1 : space->top;
+}
+
+ALWAYS_INLINE struct pte *pte_at_mirror(
+    const struct space *space, unsigned level, vaddr_t va)
+{
+    return (struct pte *)space->base[level] + (va >> MMU_LEVEL_SHIFT(level));
+}
+
 /* The entry of va at a level. Every entry above it names a table. */
 ALWAYS_INLINE struct pte *pte_at(
     const struct space *space, unsigned level, vaddr_t va)
 {
     if (unlikely(space->direct))
         return pte_at_direct(space, level, va);
-    return (struct pte *)space->base[level] + (va >> MMU_LEVEL_SHIFT(level));
+    return pte_at_mirror(space, level, va);
 }
 
 /* The walk: down from the root to the entry that is no table. Returns its
- * level. */
+ * level. `top` and `direct` are constants where it is inlined. */
+ALWAYS_INLINE unsigned walk(const struct space *space, vaddr_t va,
+    struct pte **entry, unsigned top, bool direct)
+{
+    unsigned level;
+    UNROLL_4
+    for (level = top; level > 0; level--) {
+        *entry = direct ? pte_at_direct(space, level, va)
+                        : pte_at_mirror(space, level, va);
+        struct pte e = pte_load(*entry);
+        if (!pte_is_live(e) || pte_is_leaf(e, level))
+            return level;
+    }
+    *entry = direct ? pte_at_direct(space, 0, va) : pte_at_mirror(space, 0, va);
+    return 0;
+}
+
+static NO_INLINE unsigned walk_direct(
+    const struct space *space, vaddr_t va, struct pte **entry)
+{
+    return walk(space, va, entry, space->top, true);
+}
+
 ALWAYS_INLINE unsigned find_entry(
     const struct space *space, vaddr_t va, struct pte **entry)
 {
-    unsigned level = space->top;
-    for (;;) {
-        struct pte *at = pte_at(space, level, va);
-        struct pte e = pte_load(at);
-        if (!pte_is_live(e) || pte_is_leaf(e, level)) {
-            *entry = at;
-            return level;
-        }
-        level--;
-    }
+    if (unlikely(space->direct))
+        return walk_direct(space, va, entry);
+    return walk(space, va, entry, top_of(space), false);
 }
 
 /* The frame of the table that holds the entry of va at a level. */
@@ -711,15 +738,17 @@ static void flush_collect(struct flush *batch, pfn_t first, size_t pages)
 ALWAYS_INLINE size_t clear_run(
     struct pte *entry, size_t count, size_t *first, size_t *last)
 {
-    size_t cleared = 0;
-    *first = count;
-    for (size_t i = 0; i < count; i++) {
+    size_t cleared = 0, i = 0;
+    while (i < count && !pte_is_live(pte_load(&entry[i])))
+        i++;
+    *first = i;
+    UNROLL_4
+    for (; i < count; i++) {
         if (!pte_is_live(pte_load(&entry[i])))
             continue;
         pte_store(&entry[i], (struct pte){0});
-        if (cleared++ == 0)
-            *first = i;
         *last = i;
+        cleared++;
     }
     return cleared;
 }
@@ -894,14 +923,9 @@ int verso_harvest(vaddr_t va, size_t pages, unsigned char *bits)
     return 0;
 }
 
-ALWAYS_INLINE int query(
-    struct space *space, vaddr_t va, struct verso_mapping *mapping)
+ALWAYS_INLINE void mapping_fill(
+    struct verso_mapping *mapping, vaddr_t va, struct pte e, unsigned level)
 {
-    struct pte *entry;
-    unsigned level = find_entry(space, va, &entry);
-    struct pte e = pte_load(entry);
-    if (!pte_is_live(e))
-        return VERSO_ABSENT;
     vaddr_t offset = va & (step_of(level) - 1);
     mapping->pa =
         paddr_make(paddr_raw(pfn_to_paddr(pte_pfn(e))) + (verso_phys_t)offset);
@@ -911,6 +935,20 @@ ALWAYS_INLINE int query(
     mapping->exec_enforced = MMU_EXEC_ENFORCED;
     mapping->accessed = pte_is_accessed(e);
     mapping->dirty = pte_is_dirty(e);
+}
+
+ALWAYS_INLINE int query(
+    struct space *space, vaddr_t va, struct verso_mapping *mapping)
+{
+    struct pte *entry;
+    unsigned level = find_entry(space, va, &entry);
+    struct pte e = pte_load(entry);
+    if (!pte_is_live(e))
+        return VERSO_ABSENT;
+    if (likely(level == 0)) /* constants for the usual case */
+        mapping_fill(mapping, va, e, 0);
+    else
+        mapping_fill(mapping, va, e, level);
     return 0;
 }
 
@@ -980,7 +1018,10 @@ int verso_protect(vaddr_t va, size_t pages, unsigned rights)
 
 int verso_query(vaddr_t va, struct verso_mapping *mapping)
 {
-    return verso_i_paging_query(&paging.kernel, va, mapping);
+    lock_take(&paging.kernel.lock);
+    int err = query(&paging.kernel, va, mapping);
+    lock_drop(&paging.kernel.lock);
+    return err;
 }
 
 void verso_paging_stats(struct verso_paging_stats *stats)

@@ -2,9 +2,8 @@
 /*
  * slab - caches of objects of one size. All slabs together are the slub.
  *
- *     slab_desc    partial -> entry <-> entry     some objects free
+ *     slab_desc    partial -> entry <-> entry     some objects free, or all
  *     "alloc-64"   full    -> entry <-> ...       none free
- *                  empty   -> entry               all free: at most a few kept
  *
  *     slab_entry --> page(s):  | object | object | object | ... | tail |
  *
@@ -18,16 +17,17 @@
  * the free list, and if it is there, this is a double free. The mark is taken
  * off when the object is handed out.
  *
- * An entry that becomes empty stays with its cache while there are few, so
+ * An entry that becomes empty stays where it is while there are few such, so
  * that a load on the edge of a slab does not make and unmake one each time
- * (pitfall 34); otherwise its pages go back.
+ * (pitfall 34), nor move it between lists; otherwise its pages go back.
  *
  * To grow, the lock is dropped: one node for the entry, an area for the pages
  * (two nodes at most), then the lock again. In an interrupt nothing grows; the
  * next free outside of one finds `starved` set and grows in its stead.
  *
  * Invariants:
- *   1. an entry is in the list that its count says: empty, partial or full.
+ *   1. an entry is in the full list if and only if it is full, and `empty`
+ *      counts those with no object in use.
  *   2. its carve is sound: the free list stays inside, and is as long as used
  *      and carved say.
  *   3. every page of it has its word in the pagemap, and its area is in use
@@ -54,27 +54,15 @@ static struct {
     struct lock lock;
     struct slab_desc *first; /* every cache */
     struct slab_desc descs;  /* the cache of caches */
-    uintptr_t key;
 } slub VERSO_STATE;
+
+uintptr_t verso_i_slab_key VERSO_STATE;
 
 /* ---- objects ---- */
 
 static struct slab_entry *entry_get(uint32_t node)
 {
     return node_get(node);
-}
-
-/* Number of the object an offset lies in. Exact while offset * stride < 2^32:
- * a slab has at most 64 KiB, an object 32 KiB. */
-ALWAYS_INLINE uint32_t index_of(const struct slab_desc *desc, uintptr_t offset)
-{
-    return (uint32_t)(((uint64_t)offset * desc->inverse) >> 32);
-}
-
-NO_SANITIZE ALWAYS_INLINE uintptr_t *mark_of(
-    const struct slab_desc *desc, const void *object)
-{
-    return (uintptr_t *)((vaddr_t)object + desc->layout.link) + 1;
 }
 
 /* ---- lists ---- */
@@ -156,68 +144,29 @@ static NO_INLINE bool slab_grow(struct slab_desc *desc)
     uint32_t node = slab_make(desc);
     uintptr_t flags = lock_take_irq(&desc->lock);
     desc->starved = node == NODE_NONE;
-    if (node != NODE_NONE)
+    if (node != NODE_NONE) {
         list_push(desc, node, SLAB_PARTIAL);
+        desc->empty++;
+    }
     lock_drop_irq(&desc->lock, flags);
     return node != NODE_NONE;
 }
 
-/* Makes a slab partial that can be handed out from; the lock is held. */
-static bool empty_to_partial(struct slab_desc *desc)
+/* ---- the slow ways of alloc and free ---- */
+
+/* Somebody else may take what was grown: then it is grown again, and each
+ * round takes memory, so this ends. */
+void *verso_i_slab_alloc_slow(struct slab_desc *desc, void *caller)
 {
-    uint32_t node = desc->list[SLAB_EMPTY];
-    if (node == NODE_NONE)
-        return false;
-    list_move(desc, node, SLAB_PARTIAL);
-    return true;
+    if (!slab_grow(desc))
+        return NULL;
+    return slab_alloc(desc, false, caller);
 }
 
-/* ---- alloc and free ---- */
-
-ALWAYS_INLINE void *take_locked(struct slab_desc *desc, bool *fresh)
+/* The entry has no object left: lock held. */
+void verso_i_slab_filled(struct slab_desc *desc, struct slab_entry *entry)
 {
-    uint32_t node = desc->list[SLAB_PARTIAL];
-    struct slab_entry *entry = entry_get(node);
-    *fresh = entry->objects.free == NULL;
-    void *object = carve_take(&entry->objects, &desc->shape, entry->page);
-    if (unlikely(entry->objects.used == desc->shape.count))
-        list_move(desc, node, SLAB_FULL);
-    return object;
-}
-
-void *verso_i_slab_alloc(struct slab_desc *desc, void *caller)
-{
-    bool fresh;
-    uintptr_t flags = lock_take_irq(&desc->lock);
-    while (unlikely(desc->list[SLAB_PARTIAL] == NODE_NONE)) {
-        if (empty_to_partial(desc))
-            break;
-        lock_drop_irq(&desc->lock, flags);
-        if (!slab_grow(desc))
-            return NULL;
-        flags = lock_take_irq(&desc->lock);
-    }
-    void *object = take_locked(desc, &fresh);
-    lock_drop_irq(&desc->lock, flags);
-    if (desc->layout.marked)
-        *mark_of(desc, object) = 0;
-    if (unlikely(fresh && desc->constructor != NULL))
-        desc->constructor(object);
-    (void)caller;
-    verso_hook_alloc(object, desc->layout.size, caller);
-    return object;
-}
-
-static VERSO_NORETURN NO_INLINE void free_panic(
-    const struct slab_entry *entry, const void *object, const char *why)
-{
-    const struct slab_desc *desc = entry->desc;
-    uintptr_t offset = (vaddr_t)object - entry->page;
-    verso_panic("slab: free of %p: %s: cache %s, slab %p, object %u of %u, "
-                "byte %zu of %u",
-        object, why, desc->name, (void *)entry->page, index_of(desc, offset),
-        desc->shape.count, (size_t)(offset % desc->layout.stride),
-        desc->layout.size);
+    list_move(desc, node_of(entry), SLAB_FULL);
 }
 
 /* Entries that may stay empty. */
@@ -227,61 +176,42 @@ static uint32_t empty_limit(const struct slab_desc *desc)
            (desc->count[SLAB_FULL] + desc->count[SLAB_PARTIAL]) / 16;
 }
 
-/* The rest of a free that filled or emptied a slab: returns a slab to unmake,
- * or NODE_NONE. */
-static NO_INLINE uint32_t free_edge(
-    struct slab_desc *desc, struct slab_entry *entry)
+/* The entry was full, or has become empty: lock held. Returns it if its pages
+ * are to go back, else NODE_NONE. */
+uint32_t verso_i_slab_freed(struct slab_desc *desc, struct slab_entry *entry)
 {
     uint32_t node = node_of(entry);
-    if (entry->objects.used > 0) { /* it was full */
+    if (entry->list == SLAB_FULL)
         list_move(desc, node, SLAB_PARTIAL);
+    if (entry->objects.used > 0)
         return NODE_NONE;
-    }
-    if (desc->count[SLAB_EMPTY] < empty_limit(desc) ||
-        verso_host_in_interrupt()) {
-        list_move(desc, node, SLAB_EMPTY);
+    if (desc->empty < empty_limit(desc) || verso_host_in_interrupt()) {
+        desc->empty++;
         return NODE_NONE;
     }
     list_remove(desc, node);
     return node;
 }
 
-void verso_i_slab_free(struct slab_entry *entry, void *object, void *caller)
+/* No lock held: a slab to unmake, or a cache that an interrupt found empty. */
+void verso_i_slab_after_free(struct slab_desc *desc, uint32_t unmake)
 {
-    struct slab_desc *desc = entry->desc;
-    uintptr_t offset = (vaddr_t)object - entry->page;
-    uint32_t index = index_of(desc, offset);
-    uint32_t unmake = NODE_NONE;
-    if (unlikely(index * desc->shape.stride != offset))
-        free_panic(entry, object, "not the start of an object");
-    if (unlikely(index >= entry->objects.carved))
-        free_panic(entry, object, "never handed out");
-    uintptr_t mark = slub.key ^ (vaddr_t)object;
-    (void)caller;
-    verso_hook_free(object, desc->layout.size, caller);
-    uintptr_t flags = lock_take_irq(&desc->lock);
-    if (desc->layout.marked) {
-        if (unlikely(*mark_of(desc, object) == mark) &&
-            carve_is_free(&entry->objects, &desc->shape, object)) {
-            lock_drop_irq(&desc->lock, flags);
-            free_panic(entry, object, "freed already");
-        }
-        *mark_of(desc, object) = mark;
-    }
-    bool full = entry->objects.used == desc->shape.count;
-    carve_give(&entry->objects, &desc->shape, object);
-    if (unlikely(full || entry->objects.used == 0)) {
-        /* a slab of one object goes from full to empty */
-        if (full && entry->objects.used == 0)
-            list_move(desc, node_of(entry), SLAB_PARTIAL);
-        unmake = free_edge(desc, entry);
-    }
-    bool starved = desc->starved;
-    lock_drop_irq(&desc->lock, flags);
-    if (unlikely(unmake != NODE_NONE))
+    if (unmake != NODE_NONE)
         slab_unmake(unmake);
-    else if (unlikely(starved) && !verso_host_in_interrupt())
+    else if (!verso_host_in_interrupt())
         (void)slab_grow(desc);
+}
+
+VERSO_NORETURN NO_INLINE void verso_i_slab_free_panic(
+    const struct slab_entry *entry, const void *object, const char *why)
+{
+    const struct slab_desc *desc = entry->desc;
+    uintptr_t offset = (vaddr_t)object - entry->page;
+    verso_panic("slab: free of %p: %s: cache %s, slab %p, object %u of %u, "
+                "byte %zu of %u",
+        object, why, desc->name, (void *)entry->page, slab_index(desc, offset),
+        desc->shape.count, (size_t)(offset % desc->layout.stride),
+        desc->layout.size);
 }
 
 /* ---- caches ---- */
@@ -345,7 +275,7 @@ struct slab_desc *verso_slab_create(const struct verso_slab_params *params)
                                            params->align <= VERSO_PAGE_SIZE),
         "slab: cache %s with alignment %zu (a power of two up to a page)",
         params->name, params->align);
-    struct slab_desc *desc = verso_i_slab_alloc(&slub.descs, VERSO_CALLER);
+    struct slab_desc *desc = slab_alloc(&slub.descs, false, VERSO_CALLER);
     if (desc != NULL)
         verso_i_slab_setup(desc, params, PAGEMAP_CLASS_NONE);
     return desc;
@@ -360,17 +290,25 @@ static size_t used_of(const struct slab_desc *desc)
     return used;
 }
 
+/* An entry of the partial list with no object in use. */
+static uint32_t find_empty(const struct slab_desc *desc)
+{
+    uint32_t node = desc->empty > 0 ? desc->list[SLAB_PARTIAL] : NODE_NONE;
+    while (node != NODE_NONE && entry_get(node)->objects.used > 0)
+        node = entry_get(node)->next;
+    return node;
+}
+
 size_t verso_slab_shrink(struct slab_desc *desc)
 {
     size_t pages = 0;
     for (;;) {
         uintptr_t flags = lock_take_irq(&desc->lock);
-        uint32_t node = desc->list[SLAB_EMPTY];
-        if (node == NODE_NONE && desc->list[SLAB_PARTIAL] != NODE_NONE &&
-            entry_get(desc->list[SLAB_PARTIAL])->objects.used == 0)
-            node = desc->list[SLAB_PARTIAL]; /* grown, and not used since */
-        if (node != NODE_NONE)
+        uint32_t node = find_empty(desc);
+        if (node != NODE_NONE) {
             list_remove(desc, node);
+            desc->empty--;
+        }
         lock_drop_irq(&desc->lock, flags);
         if (node == NODE_NONE)
             return pages;
@@ -391,12 +329,12 @@ void verso_slab_destroy(struct slab_desc *desc)
         link = &(*link)->next;
     *link = desc->next;
     lock_drop(&slub.lock);
-    verso_i_slab_free(slab_find(desc), desc, VERSO_CALLER);
+    slab_free(slab_find(desc), desc, false, VERSO_CALLER);
 }
 
 void *verso_slab_alloc(struct slab_desc *desc)
 {
-    return verso_i_slab_alloc(desc, VERSO_CALLER);
+    return slab_alloc(desc, false, VERSO_CALLER);
 }
 
 void verso_slab_free(struct slab_desc *desc, void *object)
@@ -407,7 +345,7 @@ void verso_slab_free(struct slab_desc *desc, void *object)
     VERSO_VERIFY(entry->desc == desc,
         "slab: free of %p to cache %s: it is of cache %s", object, desc->name,
         entry->desc->name);
-    verso_i_slab_free(entry, object, VERSO_CALLER);
+    slab_free(entry, object, false, VERSO_CALLER);
 }
 
 void verso_slab_stats(
@@ -416,8 +354,7 @@ void verso_slab_stats(
     stats->name = desc->name;
     stats->size = desc->layout.size;
     stats->stride = desc->layout.stride;
-    stats->slabs = (size_t)desc->count[SLAB_PARTIAL] + desc->count[SLAB_FULL] +
-                   desc->count[SLAB_EMPTY];
+    stats->slabs = (size_t)desc->count[SLAB_PARTIAL] + desc->count[SLAB_FULL];
     stats->slab_pages = desc->pages;
     stats->total = stats->slabs * desc->shape.count;
     stats->used = used_of(desc);
@@ -429,7 +366,7 @@ int verso_i_slab_init(const struct verso_boot *boot)
         .name = "slab_desc", .size = sizeof(struct slab_desc)};
     slub.lock.name = "slub";
     /* any number that user data rarely are: the mark only leads to a search */
-    slub.key = (uintptr_t)0x9e3779b97f4a7c15u ^ boot->heap_start;
+    verso_i_slab_key = (uintptr_t)0x9e3779b97f4a7c15u ^ boot->heap_start;
     verso_i_slab_setup(&slub.descs, &params, PAGEMAP_CLASS_NONE);
     return 0;
 }
@@ -448,15 +385,10 @@ static const char *check_entry(const struct slab_desc *desc, uint32_t node)
 {
     const struct slab_entry *entry = entry_get(node);
     const struct mem_area *area;
-    enum slab_list list = entry->objects.used == 0 ? SLAB_EMPTY
-                          : entry->objects.used == desc->shape.count
-                              ? SLAB_FULL
-                              : SLAB_PARTIAL;
+    bool full = entry->objects.used == desc->shape.count;
     if (!verso_i_node_is_used(node) || entry->desc != desc)
         return "slab.4: the lists of a cache hold its entries";
-    /* a slab just grown is partial already */
-    if (entry->list != list &&
-        !(list == SLAB_EMPTY && entry->list == SLAB_PARTIAL))
+    if (entry->list != (full ? SLAB_FULL : SLAB_PARTIAL))
         return "slab.1: an entry is in the list its count says";
     if (!carve_is_valid(&entry->objects, &desc->shape, entry->page))
         return "slab.2: the free list is sound";
@@ -474,10 +406,12 @@ static const char *check_entry(const struct slab_desc *desc, uint32_t node)
 const char *verso_i_slab_check(void)
 {
     for (struct slab_desc *d = slub.first; d != NULL; d = d->next) {
+        uint32_t empty = 0;
         for (unsigned list = 0; list < SLAB_LISTS; list++) {
             uint32_t count = 0;
             for (uint32_t n = d->list[list]; n != NODE_NONE;
                  n = entry_get(n)->next, count++) {
+                empty += entry_get(n)->objects.used == 0;
                 const char *broken = entry_get(n)->list == list
                                          ? check_entry(d, n)
                                          : "slab.1: an entry knows its list";
@@ -490,6 +424,8 @@ const char *verso_i_slab_check(void)
             if (count != d->count[list])
                 return "slab.4: every entry is counted";
         }
+        if (empty != d->empty)
+            return "slab.1: the empty entries are counted";
     }
     return NULL;
 }
@@ -527,7 +463,7 @@ void verso_i_slab_describe(const struct slab_entry *entry, const void *at)
 {
     const struct slab_desc *desc = entry->desc;
     uintptr_t offset = (vaddr_t)at - entry->page;
-    uint32_t index = index_of(desc, offset);
+    uint32_t index = slab_index(desc, offset);
     const char *object =
         (const char *)(entry->page + (uintptr_t)index * desc->shape.stride);
     if (index >= desc->shape.count) {

@@ -53,6 +53,8 @@ struct slab_desc {
     void (*constructor)(void *object);
     uint32_t list[SLAB_LISTS];  /* (c) first entry of each */
     uint32_t count[SLAB_LISTS]; /* (c) entries in each */
+    uint32_t empty;             /* (c) entries of the partial list with no
+                                       object in use */
     bool starved;               /* (c) an interrupt found it empty: refill */
     struct slab_desc *next;     /* all caches: slub lock */
 };
@@ -66,8 +68,98 @@ bool verso_i_slab_drain(void);
 void verso_i_slab_setup(struct slab_desc *desc,
     const struct verso_slab_params *params, uint32_t class);
 
-void *verso_i_slab_alloc(struct slab_desc *desc, void *caller);
-void verso_i_slab_free(struct slab_entry *entry, void *object, void *caller);
+/* The slow ways out of the two functions below; theory in slab.c. */
+void *verso_i_slab_alloc_slow(struct slab_desc *desc, void *caller);
+void verso_i_slab_filled(struct slab_desc *desc, struct slab_entry *entry);
+uint32_t verso_i_slab_freed(struct slab_desc *desc, struct slab_entry *entry);
+void verso_i_slab_after_free(struct slab_desc *desc, uint32_t unmake);
+VERSO_NORETURN void verso_i_slab_free_panic(
+    const struct slab_entry *entry, const void *object, const char *why);
+
+/* The key of the marks of free objects. */
+extern uintptr_t verso_i_slab_key;
+
+/* Number of the object an offset lies in. Exact while offset * stride < 2^32:
+ * a slab has at most 64 KiB, an object 32 KiB. */
+ALWAYS_INLINE uint32_t slab_index(
+    const struct slab_desc *desc, uintptr_t offset)
+{
+    return (uint32_t)(((uint64_t)offset * desc->inverse) >> 32);
+}
+
+NO_SANITIZE static inline uintptr_t slab_mark_get(
+    const void *object, uint32_t link)
+{
+    return ((const uintptr_t *)((vaddr_t)object + link))[1];
+}
+
+NO_SANITIZE static inline void slab_mark_set(
+    void *object, uint32_t link, uintptr_t mark)
+{
+    ((uintptr_t *)((vaddr_t)object + link))[1] = mark;
+}
+
+/*
+ * The two hot paths are here so that alloc.c has them in line. `plain` says,
+ * as a constant, that the cache is one of alloc's: no constructor, link and
+ * mark in the first two words.
+ */
+ALWAYS_INLINE void *slab_alloc(struct slab_desc *desc, bool plain, void *caller)
+{
+    uintptr_t flags = lock_take_irq(&desc->lock);
+    uint32_t node = desc->list[SLAB_PARTIAL];
+    if (unlikely(node == NODE_NONE)) {
+        lock_drop_irq(&desc->lock, flags);
+        return verso_i_slab_alloc_slow(desc, caller);
+    }
+    struct slab_entry *entry = node_get(node);
+    bool fresh = entry->objects.free == NULL;
+    void *object = carve_take(&entry->objects, plain ? 0 : desc->shape.link,
+        desc->shape.stride, entry->page);
+    if (unlikely(entry->objects.used == 1))
+        desc->empty--;
+    if (unlikely(entry->objects.used == desc->shape.count))
+        verso_i_slab_filled(desc, entry);
+    lock_drop_irq(&desc->lock, flags);
+    if (plain || desc->layout.marked)
+        slab_mark_set(object, plain ? 0 : desc->shape.link, 0);
+    if (!plain && fresh && desc->constructor != NULL)
+        desc->constructor(object);
+    (void)caller;
+    verso_hook_alloc(object, desc->layout.size, caller);
+    return object;
+}
+
+ALWAYS_INLINE void slab_free(
+    struct slab_entry *entry, void *object, bool plain, void *caller)
+{
+    struct slab_desc *desc = entry->desc;
+    uint32_t link = plain ? 0 : desc->shape.link;
+    bool marked = plain || desc->layout.marked;
+    uintptr_t offset = (vaddr_t)object - entry->page;
+    uint32_t index = slab_index(desc, offset);
+    if (unlikely(index * desc->shape.stride != offset))
+        verso_i_slab_free_panic(entry, object, "not the start of an object");
+    if (unlikely(index >= entry->objects.carved))
+        verso_i_slab_free_panic(entry, object, "never handed out");
+    uintptr_t mark = verso_i_slab_key ^ (vaddr_t)object;
+    if (marked && unlikely(slab_mark_get(object, link) == mark) &&
+        carve_is_free(&entry->objects, &desc->shape, object))
+        verso_i_slab_free_panic(entry, object, "freed already");
+    (void)caller;
+    verso_hook_free(object, desc->layout.size, caller);
+    uintptr_t flags = lock_take_irq(&desc->lock);
+    if (marked)
+        slab_mark_set(object, link, mark);
+    carve_give(&entry->objects, link, object);
+    uint32_t unmake = NODE_NONE;
+    if (unlikely(entry->list != SLAB_PARTIAL || entry->objects.used == 0))
+        unmake = verso_i_slab_freed(desc, entry);
+    bool after = unmake != NODE_NONE || desc->starved;
+    lock_drop_irq(&desc->lock, flags);
+    if (unlikely(after))
+        verso_i_slab_after_free(desc, unmake);
+}
 
 /* The slab an address lies in, NULL if none does. */
 ALWAYS_INLINE struct slab_entry *slab_find(const void *object)

@@ -32,6 +32,7 @@ struct sink {
 struct spec {
     bool left;
     bool zeros;
+    bool prefixed; /* %#x */
     size_t width;
     size_t precision; /* characters of %s at the most */
     unsigned longs;   /* 0 int, 1 long, 2 long long, 3 size_t */
@@ -163,7 +164,8 @@ static void put_unsigned(
         n = va_arg(args->list, size_t);
     else
         n = va_arg(args->list, unsigned);
-    put_number(sink, spec, n, "", spec->kind == 'x');
+    bool prefixed = spec->prefixed && spec->kind == 'x' && n != 0;
+    put_number(sink, spec, n, prefixed ? "0x" : "", spec->kind == 'x');
 }
 
 /* A pointer always shows all its digits. */
@@ -199,9 +201,10 @@ static const char *read_spec(
     const char *format, struct spec *spec, struct args *args)
 {
     *spec = (struct spec){.precision = SIZE_MAX};
-    for (; *format == '-' || *format == '0'; format++) {
+    for (; *format == '-' || *format == '0' || *format == '#'; format++) {
         spec->left |= *format == '-';
         spec->zeros |= *format == '0';
+        spec->prefixed |= *format == '#';
     }
     format = read_count(format, &spec->width, args, &spec->left);
     if (*format == '.') {

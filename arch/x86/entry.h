@@ -19,6 +19,7 @@
 #include <verso/types.h>
 
 /* Levels count from the leaves: 0 holds 4-KiB pages, the last is the root. */
+#define MMU_LEVELS_MIN  2u
 #define MMU_LEVELS_MAX  2u
 #define MMU_BITS        10u /* index bits of each level */
 #define MMU_ROOT_FRAMES 1u  /* frames that the root fills */
@@ -70,22 +71,29 @@ static inline pfn_t pte_pfn(struct pte e)
     return pfn_make(e.raw >> VERSO_PAGE_SHIFT);
 }
 
-/* Rights and cache type (types.h) to bits, without a frame. */
+/* The public flags were numbered so that they move in groups: read, write and
+ * user are P, W and U; execute is X; the cache type is PWT and PCD. */
+#define PTE_RIGHTS        (PTE_P | PTE_W | PTE_U)
+#define PTE_CACHE         (PTE_PWT | PTE_PCD)
+#define PTE_X_TO_FLAG     6
+#define PTE_CACHE_TO_FLAG 2
+_Static_assert(VERSO_READ == PTE_P && VERSO_WRITE == PTE_W &&
+                   VERSO_USER == PTE_U && VERSO_EXEC << PTE_X_TO_FLAG == PTE_X,
+    "rights move as a group");
+_Static_assert(VERSO_CACHE_WT == PTE_PWT << PTE_CACHE_TO_FLAG &&
+                   VERSO_CACHE_UC == PTE_CACHE << PTE_CACHE_TO_FLAG,
+    "cache types move as a group");
+
+/* Rights and cache type (types.h) to bits, without a frame. Any right makes
+ * it present. */
 static inline uint32_t pte_bits(unsigned level, unsigned flags)
 {
     uint32_t raw = PTE_K | (level > 0 ? PTE_PS : 0);
-    if (flags & (VERSO_READ | VERSO_WRITE | VERSO_EXEC))
+    raw |= flags & PTE_RIGHTS;
+    raw |= (flags & VERSO_EXEC) << PTE_X_TO_FLAG;
+    raw |= (flags >> PTE_CACHE_TO_FLAG) & PTE_CACHE;
+    if (flags & (VERSO_WRITE | VERSO_EXEC))
         raw |= PTE_P;
-    if (flags & VERSO_WRITE)
-        raw |= PTE_W;
-    if (flags & VERSO_EXEC)
-        raw |= PTE_X;
-    if (flags & VERSO_USER)
-        raw |= PTE_U;
-    if ((flags & VERSO_CACHE_MASK) == VERSO_CACHE_WT)
-        raw |= PTE_PWT;
-    if ((flags & VERSO_CACHE_MASK) == VERSO_CACHE_UC)
-        raw |= PTE_PCD | PTE_PWT;
     return raw;
 }
 
@@ -105,7 +113,7 @@ static inline struct pte pte_table(pfn_t pfn, bool user)
 static inline struct pte pte_with_rights(
     struct pte e, unsigned level, unsigned rights)
 {
-    const uint32_t changed = PTE_P | PTE_W | PTE_U | PTE_X;
+    const uint32_t changed = PTE_RIGHTS | PTE_X;
     return (struct pte){
         (e.raw & ~changed) | (pte_bits(level, rights) & changed)};
 }
@@ -120,20 +128,11 @@ static inline struct pte pte_part(struct pte e, unsigned level, size_t index)
 
 static inline unsigned pte_flags(struct pte e)
 {
-    unsigned flags = (e.raw & PTE_U) ? VERSO_USER : 0;
-    if (e.raw & PTE_P)
-        flags |= VERSO_READ;
-    if (e.raw & PTE_W)
-        flags |= VERSO_WRITE;
-    if (e.raw & PTE_X)
-        flags |= VERSO_EXEC;
-    if ((flags & (VERSO_WRITE | VERSO_EXEC)) == (VERSO_WRITE | VERSO_EXEC))
-        flags |= VERSO_WX;
-    if (e.raw & PTE_PCD)
-        flags |= VERSO_CACHE_UC;
-    else if (e.raw & PTE_PWT)
-        flags |= VERSO_CACHE_WT;
-    return flags;
+    unsigned flags = e.raw & PTE_RIGHTS;
+    flags |= (e.raw >> PTE_X_TO_FLAG) & VERSO_EXEC;
+    flags |= (e.raw & PTE_CACHE) << PTE_CACHE_TO_FLAG;
+    /* both of them: write is bit 1, execute bit 3, VERSO_WX bit 4 */
+    return flags | (flags << 3 & flags << 1 & VERSO_WX);
 }
 
 static inline bool pte_is_global(struct pte e)
@@ -160,7 +159,7 @@ static inline struct pte pte_without_use(struct pte e)
  * frame stays and no right is lost (SDM 4.10.4.2, 4.10.4.3). */
 static inline bool pte_needs_flush(struct pte old, struct pte new)
 {
-    const uint32_t same = PTE_FRAME | PTE_PS | PTE_PCD | PTE_PWT | PTE_G;
+    const uint32_t same = PTE_FRAME | PTE_PS | PTE_CACHE | PTE_G;
     if (!pte_is_present(old))
         return false;
     if ((old.raw ^ new.raw) & same)

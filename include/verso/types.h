@@ -112,8 +112,8 @@ const char *verso_err_name(int err);
  */
 #define VERSO_READ  0x01u
 #define VERSO_WRITE 0x02u
-#define VERSO_EXEC  0x04u
-#define VERSO_USER  0x08u
+#define VERSO_USER  0x04u
+#define VERSO_EXEC  0x08u
 #define VERSO_WX    0x10u
 #define VERSO_RW    (VERSO_READ | VERSO_WRITE)
 #define VERSO_RX    (VERSO_READ | VERSO_EXEC)
@@ -124,7 +124,7 @@ const char *verso_err_name(int err);
 #define VERSO_CACHE_SHIFT 5
 #define VERSO_CACHE_WB    (0u << VERSO_CACHE_SHIFT) /* write-back: memory */
 #define VERSO_CACHE_WT    (1u << VERSO_CACHE_SHIFT) /* write-through */
-#define VERSO_CACHE_UC    (2u << VERSO_CACHE_SHIFT) /* uncached: devices */
+#define VERSO_CACHE_UC    (3u << VERSO_CACHE_SHIFT) /* uncached: devices */
 #define VERSO_CACHE_MASK  (7u << VERSO_CACHE_SHIFT)
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * util.h - printing to the host's sink, for reports and for the kernel around.
  *
- * Formats: %d %u %x with l, ll, z; %s %c %p %%; flags 0 and -, a width, a
- * precision for %s. No floating point. One call becomes one or more calls of
- * verso_host_log(); no buffer is allocated. Any context.
+ * Formats: %d %u %x with l, ll, z; %s %c %p %%; flags 0 and -, # for %x, a
+ * width, a precision for %s. No floating point. One call becomes one or more
+ * calls of verso_host_log(); no buffer is allocated. Any context.
  */
 #ifndef VERSO_UTIL_H
 #define VERSO_UTIL_H

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmu.h of the port: entries and tables are those of x86, the machine behind
+ * them is machine.c. See arch/arch.h.
+ */
+#ifndef VERSO_ARCH_MMU_H
+#define VERSO_ARCH_MMU_H
+
+#include "um.h"
+
+#define MMU_MIRROR_SLOT UM_MIRROR_SLOT
+#include "../x86/entry.h"
+
+static inline struct pte pte_load(const struct pte *at)
+{
+    return (struct pte){*(const volatile uint32_t *)&at->raw};
+}
+
+static inline void pte_store(struct pte *at, struct pte e)
+{
+    *(volatile uint32_t *)&at->raw = e.raw;
+}
+
+static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
+{
+    return __atomic_compare_exchange_n(
+        &at->raw, &old->raw, e.raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline void mmu_invalidate(vaddr_t va)
+{
+    um_invalidate(va);
+}
+
+static inline void mmu_invalidate_all(void)
+{
+    um_invalidate_all();
+}
+
+static inline bool mmu_is_on(void)
+{
+    return um_is_on();
+}
+
+static inline pfn_t mmu_root(void)
+{
+    return pfn_make(um_root());
+}
+
+static inline unsigned mmu_levels(void)
+{
+    return 2;
+}
+
+static inline bool mmu_has_large(unsigned level)
+{
+    return level == 1 && um_has_large();
+}
+
+static inline void mmu_root_load(pfn_t root)
+{
+    um_root_load(pfn_nr(root));
+}
+
+#endif
