@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+#
+# Everything is built below build/$(ARCH)/; nothing is written elsewhere.
+# `make help` tells what can be asked for.
+
+ARCH  ?= x86
+MEM   ?= 64M
+TRACE ?= $(sort $(wildcard traces/*.rep traces/*.rep.gz))
+CMD   ?=
+SEED  ?=
+SUITE ?=
+JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+LD ?= ld
+NM ?= nm
+
+# Two compilers, or two sets of flags, may share the directory: when they
+# change, everything is compiled again (see `flags` below).
+B := build/$(ARCH)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help run test check lib bench clean deps kernel tests traces
+
+help:
+	@echo 'Targets:'
+	@echo '  run    build, boot in QEMU, replay the traces, report; then, on a terminal,'
+	@echo '         the monitor'
+	@echo '  test   all tests, on the host and in QEMU'
+	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
+	@echo '  bench  the figures, also into build/bench.json'
+	@echo '  lib    $(B)/libverso.a, and -heap, -paging, -frames'
+	@echo '  kernel $(B)/verso.elf, and verso-test.elf'
+	@echo '  deps   install what run, test and check need'
+	@echo '  clean  remove build/'
+	@echo 'Variables (now):'
+	@echo '  ARCH=$(ARCH)'
+	@echo '  MEM=$(MEM)  memory of the machine'
+	@echo '  TRACE="a.rep b.rep.gz"  traces to replay instead of the bundled ones'
+	@echo '  CMD="areas; slabs; check; quit"  monitor commands, instead of the replay'
+	@echo '  SEED=N  of the randomised tests   SUITE=NAME  one suite in the kernel'
+	@echo '  CC=$(CC)  gcc or clang   CFLAGS=  more flags, as -DVERSO_DEBUG=1'
+	@echo '  ACCESSOR=direct  tables through a direct map, not through the mirror'
+	@echo '  WORDS="..."  more words for the kernel, as crash=null'
+	@echo '  V=1  show the commands'
+
+# Commands are shown with V=1, else only what they make; with -s nothing.
+Q := $(if $(V),,@)
+QUIET := $(V)$(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(QUIET),,@echo '  $(1)')
+
+# ---- flags ----
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wundef -Wvla -Wcast-align -Wpointer-arith \
+	-Wconversion -Wsign-conversion
+MACHINE := -m32 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
+	-mgeneral-regs-only -fcf-protection=none -fno-asynchronous-unwind-tables
+PRODUCT := -std=c17 -O2 -g $(MACHINE) $(WARN) -Iinclude -Iarch/$(ARCH)
+LIB_FLAGS := $(PRODUCT) -Wframe-larger-than=512
+KERNEL_FLAGS := $(PRODUCT) -Ikernel
+TEST_FLAGS := $(PRODUCT) -Isrc -Ikernel -Itest
+LINK := $(LD) -m elf_i386 -static -nostdlib --build-id=none -z noexecstack \
+	-z max-page-size=4096 --fatal-warnings -T kernel/$(ARCH)/link.ld
+
+# Rewritten only when it changes; every object depends on it.
+FLAGS_NOW := $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
+FORCE:
+
+# ---- the library, in four parts ----
+#
+# A part is some storeys, and its own lists of them: init.c, check.c, report.c
+# and reclaim.c are compiled once for each part, knowing what it has.
+
+PARTS := all heap paging frames
+
+STOREYS_frames := util frame
+STOREYS_paging := util paging
+STOREYS_heap   := util node pagemap area slab alloc
+STOREYS_all    := util frame paging back node pagemap area slab alloc
+
+LISTS_frames := init check report
+LISTS_paging := init check report
+LISTS_heap   := init check report reclaim fault
+LISTS_all    := init check report reclaim fault
+
+HAS_frames := -DVERSO_HAS_FRAMES=1 -DVERSO_HAS_PAGING=0 -DVERSO_HAS_HEAP=0
+HAS_paging := -DVERSO_HAS_FRAMES=0 -DVERSO_HAS_PAGING=1 -DVERSO_HAS_HEAP=0
+HAS_heap   := -DVERSO_HAS_FRAMES=0 -DVERSO_HAS_PAGING=0 -DVERSO_HAS_HEAP=1
+HAS_all    := -DVERSO_HAS_FRAMES=1 -DVERSO_HAS_PAGING=1 -DVERSO_HAS_HEAP=1
+
+ARCHIVE_all := $(B)/libverso.a
+$(foreach p,heap paging frames,$(eval ARCHIVE_$(p) := $(B)/libverso-$(p).a))
+
+define part
+OBJS_$(1) := $$(patsubst src/%.c,$(B)/lib/$(1)/%.o,$$(wildcard \
+	$$(patsubst %,src/%.c,$$(STOREYS_$(1)) $$(LISTS_$(1)))))
+$(B)/lib/$(1)/%.o: src/%.c $(B)/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$$(CC) $$(LIB_FLAGS) $$(HAS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$$(ARCHIVE_$(1)): $$(OBJS_$(1))
+	@rm -f $$@
+	$$(call say,ar   $$@)
+	$$(Q)$$(AR) rcsD $$@ $$^
+endef
+$(foreach p,$(PARTS),$(eval $(call part,$(p))))
+
+lib: $(foreach p,$(PARTS),$(ARCHIVE_$(p)))
+
+# ---- the kernel, with and without injection of failures ----
+
+KERNEL_OBJS := $(patsubst %,$(B)/%.o,$(basename \
+	$(wildcard kernel/*.c kernel/$(ARCH)/*.c kernel/$(ARCH)/*.S)))
+SUITE_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out test/inject%.c, \
+	$(wildcard test/*.c)))
+
+# Calls between storeys that can run out: in verso-test.elf they pass through
+# test/inject.c. test/test.mk names them in WRAPS, and adds tests to TESTS.
+WRAPS :=
+TESTS := $(wildcard test/*.t)
+TEST_NEEDS :=
+-include test/test.mk
+
+INJECT_verso      := $(B)/test/inject-none.o
+INJECT_verso-test := $(B)/test/inject.o
+LINK_verso-test   := $(patsubst %,--wrap=%,$(WRAPS))
+
+$(B)/kernel/%.o: kernel/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(KERNEL_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/kernel/%.o: kernel/%.S $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(MACHINE) -MMD -MP -c -o $@ $<
+$(B)/test/%.o: test/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Linked twice: the names of the functions are known after the first time.
+$(B)/%.o: $(B)/%.S
+	$(call say,cc   $@)
+	$(Q)$(CC) $(MACHINE) -c -o $@ $<
+$(B)/no-symbols.S: tools/symbols.sh
+	@mkdir -p $(@D)
+	$(call say,make $@)
+	$(Q)tools/symbols.sh $(NM) >$@
+
+define image
+IMAGE_$(1) := $$(KERNEL_OBJS) $$(SUITE_OBJS) $$(INJECT_$(1)) $$(ARCHIVE_all)
+$(B)/$(1).first.elf: $$(IMAGE_$(1)) $(B)/no-symbols.o kernel/$(ARCH)/link.ld
+	$$(call say,link $$@)
+	$$(Q)$$(LINK) $$(LINK_$(1)) -o $$@ $$(IMAGE_$(1)) $(B)/no-symbols.o
+$(B)/$(1)-symbols.S: $(B)/$(1).first.elf tools/symbols.sh
+	$$(call say,make $$@)
+	$$(Q)tools/symbols.sh $$(NM) $$< >$$@
+$(B)/$(1).elf: $$(IMAGE_$(1)) $(B)/$(1)-symbols.o kernel/$(ARCH)/link.ld
+	$$(call say,link $$@)
+	$$(Q)$$(LINK) $$(LINK_$(1)) -o $$@ $$(IMAGE_$(1)) $(B)/$(1)-symbols.o
+endef
+$(eval $(call image,verso))
+$(eval $(call image,verso-test))
+
+kernel: $(B)/verso.elf $(B)/verso-test.elf
+
+-include $(wildcard $(B)/lib/*/*.d $(B)/kernel/*.d $(B)/kernel/*/*.d \
+	$(B)/test/*.d)
+
+# ---- running ----
+
+BOOT_WORDS := $(if $(ACCESSOR),accessor=$(ACCESSOR)) \
+	$(if $(SEED),seed=$(SEED)) $(WORDS)
+PARALLEL = +@$(MAKE) --no-print-directory \
+	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
+# These start makes of their own, on the same directory: one after the other.
+ifneq ($(filter run test check bench,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
+# Quoted for the shell; the kernel reads the value between its own quotes.
+RUN_WORDS = $(BOOT_WORDS) $(if $(CMD),'cmd="$(CMD)"')
+RUN_ENV = MEM=$(MEM) $(if $(CMD)$(WORDS),INTERACTIVE=no)
+
+deps:
+	@tools/deps.sh run test check
+
+run:
+	@tools/deps.sh run
+	$(PARALLEL) $(B)/verso.elf
+	@tools/pack.sh $(B)/traces.tar $(TRACE)
+	@$(RUN_ENV) tools/qemu.sh $(B)/verso.elf $(B)/traces.tar $(RUN_WORDS)
+
+test:
+	@tools/deps.sh run test
+	$(PARALLEL) tests
+	@ARCH=$(ARCH) BUILD=$(B) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) $(TESTS)
+
+# What the tests need built; test.mk adds to TEST_NEEDS.
+tests: kernel lib traces $(TEST_NEEDS)
+
+traces:
+	@mkdir -p $(B)
+	@tools/pack.sh $(B)/traces.tar $(TRACE)
+
+check:
+	@tools/deps.sh run test check
+	@ARCH=$(ARCH) MAKE='$(MAKE)' JOBS=$(JOBS) tools/check.sh
+
+bench:
+	@tools/deps.sh run
+	$(PARALLEL) $(B)/verso.elf
+	@tools/pack.sh $(B)/traces.tar $(TRACE)
+	@MEM=$(MEM) ARCH=$(ARCH) tools/bench.sh $(B)/verso.elf $(B)/traces.tar \
+		build/bench.json
+
+clean:
+	rm -rf build

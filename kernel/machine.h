@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine.h - what the machine-independent part of the reference kernel
+ * (monitor, replay, bench, suites) needs of the machine it runs on.
+ */
+#ifndef KERNEL_MACHINE_H
+#define KERNEL_MACHINE_H
+
+#include <verso/types.h>
+
+/* Console. */
+void machine_write(const char *text, size_t bytes);
+/* Waits; the next character, -1 at the end of input (Ctrl-D). Return is
+ * '\n' from whatever keyboard. */
+int machine_read(void);
+
+/* Ends everything: code 0 is success (QEMU's debug exit, else power off). */
+VERSO_NORETURN void machine_exit(int code);
+
+/* Instructions executed so far, where something counts them (icount). */
+bool machine_counts(void);
+uint64_t machine_count(void);
+
+/* How often run(arg) turns interrupts on or off: executes it one instruction
+ * at a time and looks at each. What runs inside an exception is not seen. */
+size_t machine_count_toggles(void (*run)(void *arg), void *arg);
+
+/* Words of the command line: the value behind "KEY=", "" for a word KEY alone,
+ * or NULL. A value may be quoted with "...". */
+const char *machine_option(const char *key);
+
+/* The archive of traces (ustar), NULL if none was given. */
+const void *machine_archive(size_t *bytes);
+
+/* Name of the function an address lies in and the distance, for backtraces;
+ * NULL if unknown. */
+const char *machine_symbol(vaddr_t address, size_t *offset);
+
+/* A run of `pages` pages for the kernel's own tables (replay's), outside the
+ * heap: NULL if there is none. Given back with machine_pages_free(). */
+void *machine_pages(size_t pages);
+void machine_pages_free(void *address, size_t pages);
+
+/* Name of the port and the machine, for the first line of the report. */
+const char *machine_name(void);
+
+/* Physical RAM, for the memory map of the report. */
+const struct verso_boot *machine_boot(void);
+
+/* Where the page tables show through their mirror. */
+struct machine_mirror {
+    unsigned slot;     /* entry of the root that names the root */
+    vaddr_t tables;    /* first byte of the window: the tables, in order */
+    vaddr_t directory; /* the root itself, a page within it */
+    uint64_t bytes;    /* size of the window */
+};
+void machine_mirror(struct machine_mirror *mirror);
+
+/* The next page fault that Verso does not own is expected: returns true if
+ * touching `address` (write: store its own first byte back) faulted unowned.
+ * For tests: guard pages, read-only data. */
+bool machine_probe(const volatile void *address, bool write);
+
+/* Calls run(arg). True if it ended in verso_host_panic(): the text (cut to fit,
+ * terminated) is in `message`, and everything stands as at the panic, locks
+ * held then included. For tests of misuse; calls do not nest. */
+bool machine_catch_panic(
+    void (*run)(void *), void *arg, char *message, size_t room);
+
+/* Supplies verso_host_panic(): back into machine_catch_panic(), or prints the
+ * message and a backtrace, and exits with a failing code. */
+VERSO_NORETURN void machine_panic(const char *message);
+
+/* Is an interrupt being handled? Tests may pretend that one is. */
+bool machine_in_interrupt(void);
+void machine_pretend_interrupt(bool running);
+
+/* ---- start, in this order ---- */
+
+/* main.c: called by the machine when it can print and report faults. */
+VERSO_NORETURN void kernel_main(void);
+/* Fills machine_boot(), the frame array placed. */
+void machine_layout(void);
+/* After verso_init(): paging is on. */
+void machine_started(void);
+
+#endif

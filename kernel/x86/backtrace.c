@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backtrace.c - who called whom, without frame pointers: they would cost a
+ * register and two instructions in each function of the library.
+ *
+ * A word on the stack is a return address if the bytes before it are a call.
+ * Stale ones lie about too, so of the next words the first is taken whose call
+ * goes to the function F found last, or to a function that jumps into F (a
+ * call in tail position, or a part of it that the compiler put elsewhere). If
+ * there is none near, F was called through a pointer: then the first such call
+ * is taken, and marked "?".
+ *
+ *     esp ->  ...  stale  ...  return address  ...  return address ...  top
+ *                              preceded by          preceded by
+ *                              call F               call G, G contains it
+ *
+ * Names come from a table that the build makes with nm (tools/symbols.sh):
+ * addresses ascending, the name of each at an offset in one long string.
+ * Only the kernel's stack is read, and only code inside the image.
+ */
+#include "x86.h"
+
+#define BACKTRACE_DEPTH 24
+#define BACKTRACE_NEAR  512 /* words looked through for the caller */
+
+extern const uint32_t symbol_count;
+extern const uint32_t symbol_addresses[];
+extern const uint32_t symbol_names[];
+extern const char symbol_text[];
+
+struct function {
+    uint32_t start, end; /* both 0: none */
+    const char *name;
+};
+
+static struct function function_find(uint32_t address)
+{
+    uint32_t low = 0, high = symbol_count;
+    uint32_t end = (uint32_t)(uintptr_t)kernel_text_end;
+    if (address >= end)
+        return (struct function){0};
+    while (low < high) { /* the first symbol above it */
+        uint32_t middle = low + (high - low) / 2;
+        if (symbol_addresses[middle] <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return (struct function){0};
+    if (low < symbol_count)
+        end = symbol_addresses[low];
+    return (struct function){
+        symbol_addresses[low - 1], end, symbol_text + symbol_names[low - 1]};
+}
+
+const char *machine_symbol(vaddr_t address, size_t *offset)
+{
+    struct function function = function_find((uint32_t)address);
+    *offset = address - function.start;
+    return function.name;
+}
+
+/* Where a call or jump of 32 bits leads whose instruction ends at `end`. */
+static uint32_t branch_target(uint32_t end)
+{
+    const uint8_t *code = (const uint8_t *)(uintptr_t)end;
+    return end + (code[-4] | (uint32_t)code[-3] << 8 |
+                     (uint32_t)code[-2] << 16 | (uint32_t)code[-1] << 24);
+}
+
+/* Does the code at `from` jump into the function `to`? Bytes are looked at,
+ * not instructions: a wrong yes would need a constant that looks like one. */
+static bool function_jumps(uint32_t from, const struct function *to)
+{
+    struct function f = function_find(from);
+    for (uint32_t at = f.start; at + 6 <= f.end; at++) {
+        const uint8_t *code = (const uint8_t *)(uintptr_t)at;
+        uint32_t target = 0;
+        if (code[0] == 0xe9)
+            target = branch_target(at + 5);
+        else if (code[0] == 0x0f && (code[1] & 0xf0) == 0x80)
+            target = branch_target(at + 6);
+        if (target >= to->start && target < to->end)
+            return true;
+    }
+    return false;
+}
+
+enum call_kind {
+    CALL_NONE,
+    CALL_DIRECT,
+    CALL_INDIRECT
+};
+
+/* What ends right before `address`? */
+static enum call_kind call_before(uint32_t address)
+{
+    const uint8_t *code = (const uint8_t *)(uintptr_t)address;
+    if (address < (uint32_t)(uintptr_t)kernel_text + 8 ||
+        address > (uint32_t)(uintptr_t)kernel_text_end)
+        return CALL_NONE;
+    if (code[-5] == 0xe8 && function_find(branch_target(address)).name)
+        return CALL_DIRECT;
+    for (int bytes = 2; bytes <= 7; bytes++) /* call *operand: ff /2 */
+        if (code[-bytes] == 0xff && (code[1 - bytes] & 0x38) == 0x10)
+            return CALL_INDIRECT;
+    return CALL_NONE;
+}
+
+/* The place on the stack of the return address out of the function, NULL if
+ * the stack ends. */
+static const uint32_t *backtrace_next(
+    const uint32_t *at, const struct function *function, bool *sure)
+{
+    const uint32_t *top = (const uint32_t *)(const void *)kernel_stack_top;
+    const uint32_t *guess = NULL;
+    for (int i = 0; i < BACKTRACE_NEAR && at < top; i++, at++) {
+        enum call_kind kind = call_before(*at);
+        uint32_t target = kind == CALL_DIRECT ? branch_target(*at) : 0;
+        if (target && function->name &&
+            (target == function->start || function_jumps(target, function))) {
+            *sure = true;
+            return at;
+        }
+        if (!guess && (kind == CALL_INDIRECT || (target && !function->name)))
+            guess = at;
+    }
+    *sure = false;
+    return guess;
+}
+
+static void backtrace_line(uint32_t address, bool sure)
+{
+    size_t offset;
+    const char *name = machine_symbol(address, &offset);
+    verso_print("backtrace: 0x%08x", address);
+    if (name)
+        verso_print(" %s+0x%zx", name, offset);
+    verso_print("%s\n", sure ? "" : " ?");
+}
+
+void backtrace_print(uint32_t eip, uint32_t esp)
+{
+    const uint32_t *at = (const uint32_t *)(uintptr_t)(esp & ~3u);
+    bool sure = true;
+    backtrace_line(eip, true);
+    if (esp < (uint32_t)(uintptr_t)kernel_guard)
+        return; /* not our stack */
+    if (esp < (uint32_t)(uintptr_t)kernel_stack)
+        at = (const uint32_t *)(const void *)kernel_stack;
+    for (int i = 0; i < BACKTRACE_DEPTH; i++) {
+        struct function function = function_find(eip);
+        at = backtrace_next(at, &function, &sure);
+        if (!at)
+            return;
+        eip = *at++;
+        backtrace_line(eip, sure);
+    }
+    verso_print("backtrace: ...\n");
+}
+
+/* Of the caller. */
+__attribute__((noinline)) void backtrace_here(void)
+{
+    uint32_t esp;
+    __asm__ volatile("mov %%esp, %0" : "=r"(esp));
+    backtrace_print((uint32_t)(uintptr_t)__builtin_return_address(0), esp);
+}

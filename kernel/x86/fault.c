@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.c - the report of a fault that nobody owns, and of a panic:
+ *
+ *     fault: write to a present page that is read-only, from the kernel
+ *     fault: address 0x00102000, instruction 0x00100a3c crash_rodata+0x4
+ *     walk ...            level by level                     (the library)
+ *     describe ...        the area or its neighbours         (the library)
+ *     registers: ...
+ *     backtrace: ...
+ *
+ * then exit with a failing code. The most certain lines come first: a fault
+ * while reporting (the tables may be what is broken) is told in one line that
+ * calls nobody, and ends it.
+ */
+#include "x86.h"
+
+static const char *const trap_names[32] = {
+    [0] = "divide error",
+    [1] = "debug exception",
+    [2] = "non-maskable interrupt",
+    [3] = "breakpoint",
+    [4] = "overflow",
+    [5] = "bound range exceeded",
+    [6] = "invalid opcode",
+    [7] = "no coprocessor",
+    [8] = "double fault",
+    [10] = "invalid task state",
+    [11] = "segment not present",
+    [12] = "stack segment fault",
+    [13] = "general protection fault",
+    [14] = "page fault",
+    [16] = "floating-point error",
+    [17] = "alignment check",
+    [18] = "machine check",
+    [19] = "SIMD floating-point error",
+};
+
+#define ERROR_RESERVED 0x8u /* a reserved bit was set in an entry */
+
+static unsigned reports;
+
+/* Before anything else of a report: is this the first one? */
+static void report_begin(uint32_t eip)
+{
+    reports++;
+    if (reports == 1)
+        return;
+    if (reports == 2)
+        verso_print("\nfault: another one while reporting, at 0x%08x, address "
+                    "0x%08x: giving up\n",
+            eip, read_cr2());
+    machine_exit(1);
+}
+
+static void report_place(uint32_t eip)
+{
+    size_t offset;
+    const char *name = machine_symbol(eip, &offset);
+    verso_print("instruction 0x%08x", eip);
+    if (name)
+        verso_print(" %s+0x%zx", name, offset);
+    verso_print("\n");
+}
+
+static void report_registers(const struct tss *r)
+{
+    verso_print("registers: eax=%08x ebx=%08x ecx=%08x edx=%08x\n", r->eax,
+        r->ebx, r->ecx, r->edx);
+    verso_print("registers: esi=%08x edi=%08x ebp=%08x esp=%08x\n", r->esi,
+        r->edi, r->ebp, r->esp);
+    verso_print("registers: eip=%08x eflags=%08x cr2=%08x cr3=%08x\n", r->eip,
+        r->eflags, read_cr2(), read_cr3());
+}
+
+static VERSO_NORETURN void report_end(const struct tss *registers)
+{
+    report_registers(registers);
+    backtrace_print(registers->eip, registers->esp);
+    machine_exit(1);
+}
+
+static struct tss report_state(const struct trap_frame *frame)
+{
+    return (struct tss){
+        .eax = frame->eax,
+        .ebx = frame->ebx,
+        .ecx = frame->ecx,
+        .edx = frame->edx,
+        .esi = frame->esi,
+        .edi = frame->edi,
+        .ebp = frame->ebp,
+        .esp = trap_esp(frame),
+        .eip = frame->eip,
+        .eflags = frame->eflags,
+    };
+}
+
+/* Without NX the CPU does not say "execution"; but an instruction that faults
+ * at its own address was being fetched. */
+static const char *fault_access(const struct trap_frame *frame, vaddr_t va)
+{
+    if (frame->error & VERSO_FAULT_WRITE)
+        return "write to";
+    if ((frame->error & VERSO_FAULT_EXEC) || frame->eip == va)
+        return "execution of";
+    return "read of";
+}
+
+static const char *fault_cause(uint32_t error)
+{
+    if (error & ERROR_RESERVED)
+        return "a page with a reserved bit set in its entries";
+    if ((error & VERSO_FAULT_PRESENT) == 0)
+        return "a page that is not present";
+    if (error & VERSO_FAULT_WRITE)
+        return "a present page that is read-only";
+    return "a present page without the right for it";
+}
+
+void fault_report_page(
+    const struct trap_frame *frame, vaddr_t va, bool no_memory)
+{
+    struct tss registers = report_state(frame);
+    report_begin(frame->eip);
+    verso_print("\nfault: %s %s, from %s\n", fault_access(frame, va),
+        fault_cause(frame->error),
+        (frame->error & VERSO_FAULT_USER) ? "user mode" : "the kernel");
+    if (no_memory)
+        verso_print(
+            "fault: first touch of a lazy area, but no frame is left\n");
+    verso_print("fault: address 0x%08zx, ", va);
+    report_place(frame->eip);
+    verso_report_walk(va);
+    verso_describe((const void *)va);
+    report_end(&registers);
+}
+
+void fault_report_other(const struct trap_frame *frame)
+{
+    struct tss registers = report_state(frame);
+    const char *name = trap_names[frame->vector];
+    report_begin(frame->eip);
+    verso_print("\nfault: %s (exception %u, error code 0x%x)\nfault: ",
+        name ? name : "reserved exception", frame->vector, frame->error);
+    report_place(frame->eip);
+    report_end(&registers);
+}
+
+/* The CPU could not even enter the first fault's handler. With CR2 at the end
+ * of the stack, it had no stack to enter it on. */
+void fault_report_double(const struct tss *tss, vaddr_t va)
+{
+    report_begin(tss->eip);
+    if (va >= (vaddr_t)kernel_guard && va < (vaddr_t)kernel_stack)
+        verso_print("\nfault: stack overflow: the kernel stack [%p, %p) has "
+                    "run into the guard page below it\n",
+            (void *)kernel_stack, (void *)kernel_stack_top);
+    else
+        verso_print("\nfault: double fault (exception 8)\n");
+    verso_print("fault: address 0x%08zx, ", va);
+    report_place(tss->eip);
+    verso_report_walk(va);
+    report_end(tss);
+}
+
+/* ---- panics ---- */
+
+/* The machine_catch_panic() that is under way. */
+static struct {
+    bool armed;
+    char *message;
+    size_t room;
+    struct jump jump;
+} catch;
+
+bool machine_catch_panic(
+    void (*run)(void *), void *arg, char *message, size_t room)
+{
+    catch.message = message;
+    catch.room = room;
+    catch.armed = true;
+    bool panicked = jump_call(&catch.jump, run, arg);
+    catch.armed = false;
+    return panicked;
+}
+
+void machine_panic(const char *message)
+{
+    if (catch.armed) {
+        verso_format(catch.message, catch.room, "%s", message);
+        jump_back(&catch.jump);
+    }
+    reports++;
+    if (reports <= 2)
+        verso_print("\npanic: %s\n", message);
+    if (reports == 1)
+        backtrace_here();
+    machine_exit(1);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.c - the words of the command line.
+ *
+ *     verso.elf icount cmd="areas; slabs" seed=7
+ *
+ * A word is KEY or KEY=VALUE; a value in "..." may contain spaces. A KEY alone
+ * has the empty value. The last of two equal keys counts. The words are cut
+ * apart in a copy: machine_option() answers with pointers into it.
+ */
+#include "x86.h"
+
+#define OPTIONS_MAX 32
+
+struct option {
+    const char *key;
+    const char *value;
+};
+
+static char text[2048];
+static struct option options[OPTIONS_MAX];
+static unsigned option_count;
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n';
+}
+
+/* Ends the value that starts at `at`, unquoted in place; the end of it. */
+static char *option_end(char *at)
+{
+    char *to = at;
+    bool quoted = false;
+    for (; *at != 0 && (quoted || !is_space(*at)); at++) {
+        if (*at == '"')
+            quoted = !quoted;
+        else
+            *to++ = *at;
+    }
+    char *rest = *at == 0 ? at : at + 1;
+    *to = 0;
+    return rest;
+}
+
+/* The word at `at`, which is no space; what follows it. */
+static char *option_read(char *at)
+{
+    struct option *option = &options[option_count++];
+    option->key = at;
+    while (*at != 0 && *at != '=' && !is_space(*at))
+        at++;
+    if (*at != '=') {
+        option->value = "";
+        if (*at != 0)
+            *at++ = 0;
+        return at;
+    }
+    *at++ = 0;
+    option->value = at;
+    return option_end(at);
+}
+
+void options_parse(const char *line)
+{
+    size_t n = 0;
+    while (line[n] != 0 && n < sizeof text - 1) {
+        text[n] = line[n];
+        n++;
+    }
+    char *at = text;
+    while (option_count < OPTIONS_MAX) {
+        while (is_space(*at))
+            at++;
+        if (*at == 0)
+            return;
+        at = option_read(at);
+    }
+    verso_print(
+        "boot: only %d words of the command line are used\n", OPTIONS_MAX);
+}
+
+static bool text_is(const char *a, const char *b)
+{
+    while (*a != 0 && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+const char *machine_option(const char *key)
+{
+    for (unsigned i = option_count; i > 0; i--)
+        if (text_is(options[i - 1].key, key))
+            return options[i - 1].value;
+    return NULL;
+}

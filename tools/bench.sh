@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Usage: bench.sh KERNEL ARCHIVE JSON: boots with `bench`, shows what it prints,
+# and writes its figures to JSON, an array of objects, one a line
+# "figure ARCH NAME VALUE UNIT [KEY=VALUE | goal<=N | goal>=N]...".
+set -eu
+
+kernel=$1
+archive=$2
+json=$3
+log=$json.log
+
+status=0
+{
+    INTERACTIVE=no tools/qemu.sh "$kernel" "$archive" bench ||
+        echo "# exit status $?"
+} | tee "$log"
+if grep -q '^# exit status ' "$log"; then status=1; fi
+
+awk '
+    function quoted(s) { return "\"" s "\"" }
+    function value(s) { return s ~ /^-?[0-9]+(\.[0-9]+)?$/ ? s : quoted(s) }
+    $1 == "figure" {
+        line = "{\"arch\": " quoted($2) ", \"name\": " quoted($3)
+        line = line ", \"value\": " value($4) ", \"unit\": " quoted($5)
+        for (i = 6; i <= NF; i++) {
+            word = $i
+            if (match(word, /^goal[<>]=/)) {
+                line = line ", \"goal\": " value(substr(word, 7))
+                line = line ", \"goal_is\": " quoted(substr(word, 5, 2))
+            } else if ((at = index(word, "=")) > 0) {
+                key = substr(word, 1, at - 1)
+                line = line ", " quoted(key) ": " value(substr(word, at + 1))
+            }
+        }
+        lines[n++] = line "}"
+    }
+    END {
+        print "["
+        for (i = 0; i < n; i++) print "  " lines[i] (i < n - 1 ? "," : "")
+        print "]"
+    }' "$log" >"$json.new"
+mv "$json.new" "$json"
+rm -f "$log"
+exit $status

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Usage: deps.sh SET...: installs what the sets need and this machine lacks.
+#
+#     run     build the kernel and boot it
+#     test    the tests as well
+#     check   the checks of `make check`
+#
+# Installs by the system's package manager, through sudo unless root; asks
+# nothing. Does nothing if nothing is missing. If it cannot install, it says
+# what to install, and fails.
+set -eu
+
+# A line a need: set, test command, then the package for apt-get, dnf, pacman,
+# apk ("-": there is none by that name, or it comes with something above).
+needs() {
+    cat <<'EOF'
+run|command -v gcc|gcc|gcc|gcc|gcc
+run|command -v ld && command -v ar && command -v nm|binutils|binutils|binutils|binutils
+run|command -v qemu-system-i386|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|qemu-system-i386
+run|command -v gzip|gzip|gzip|gzip|gzip
+run|command -v tar|tar|tar|tar|tar
+run|command -v awk|mawk|gawk|gawk|gawk
+run|command -v timeout|coreutils|coreutils|coreutils|coreutils
+test|command -v prove|perl|perl-Test-Harness|perl|perl-utils
+test|command -v python3|python3|python3|python|python3
+test|try_link|libc6-dev|glibc-devel|glibc|musl-dev
+test|try_link -m32 -fsanitize=address,undefined|gcc-multilib|glibc-devel.i686 libgcc.i686 libasan.i686 libubsan.i686|lib32-glibc lib32-gcc-libs|-
+check|command -v clang|clang|clang|clang|clang
+check|command -v clang-format|clang-format|clang-tools-extra|-|clang-extra-tools
+check|command -v cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
+check|command -v objdump|binutils|binutils|binutils|binutils
+check|command -v python3|python3|python3|python|python3
+check|command -v git|git|git|git|git
+EOF
+}
+
+try_link() {
+    out=$(mktemp)
+    result=0
+    echo 'int main(void) { return 0; }' |
+        gcc -x c "$@" -o "$out" - 2>/dev/null || result=1
+    rm -f "$out"
+    return $result
+}
+
+# The first line of 1: apt-get, 2: dnf, ... that this system has.
+manager=none
+field=3
+for candidate in apt-get dnf pacman apk; do
+    if command -v "$candidate" >/dev/null 2>&1; then
+        manager=$candidate
+        break
+    fi
+    field=$((field + 1))
+done
+[ "$manager" != none ] || field=3
+
+missing() {
+    needs | while IFS='|' read -r set test apt dnf pacman apk; do
+        case " $sets " in *" $set "*) ;; *) continue ;; esac
+        eval "$test" >/dev/null 2>&1 && continue
+        echo "$set|$test|$apt|$dnf|$pacman|$apk"
+    done
+}
+
+install_packages() {
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 || return 1
+        sudo=sudo
+    fi
+    # shellcheck disable=SC2086 # several packages
+    case $manager in
+    apt-get)
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+            $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+                --no-install-recommends $1
+        ;;
+    dnf) $sudo dnf install -y $1 ;;
+    pacman) $sudo pacman -S --noconfirm --needed $1 ;;
+    apk) $sudo apk add $1 ;;
+    *) return 1 ;;
+    esac
+}
+
+sets=$*
+lacking=$(missing)
+[ -n "$lacking" ] || exit 0
+packages=$(echo "$lacking" | cut -d'|' -f"$field" | tr ' ' '\n' |
+    grep -v '^-$' | sort -u | tr '\n' ' ')
+
+echo "deps.sh: installing: $packages" >&2
+if ! install_packages "$packages" >&2 || [ -n "$(missing)" ]; then
+    {
+        echo "deps.sh: could not install what is missing. Please install"
+        echo "    $packages"
+        [ "$manager" != none ] || manager=Debian
+        echo "(names as $manager calls them; elsewhere: what gives you"
+        missing | cut -d'|' -f2 | sed 's/^/    /'
+        echo ") and try again."
+    } >&2
+    exit 1
+fi

@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The one place that starts QEMU.
+#
+#     tools/qemu.sh KERNEL [ARCHIVE|-] [WORD...]
+#
+# The words become the kernel's command line. Instructions are counted
+# (-icount), so the word `icount` is added. From the environment:
+#     MEM=64M           memory
+#     TIMEOUT=120       seconds until QEMU is stopped
+#     INTERACTIVE=auto  yes, no; auto: yes on a terminal. Then the word
+#                       `interactive` is added, there is no time limit, and
+#                       Ctrl-A X ends QEMU
+#     QEMU=...          the program;  QEMU_FLAGS=...  more flags for it
+# Exit status: 0 if the kernel exited with code 0, 124 out of time, else 1.
+set -eu
+
+kernel=$1
+shift
+archive=-
+if [ $# -gt 0 ]; then
+    archive=$1
+    shift
+fi
+words="icount $*"
+
+if [ "${INTERACTIVE:-auto}" = auto ]; then
+    INTERACTIVE=no
+    if [ -t 0 ] && [ -t 1 ]; then INTERACTIVE=yes; fi
+fi
+if [ "$INTERACTIVE" = yes ]; then
+    words="$words interactive"
+fi
+
+set -- "${QEMU:-qemu-system-i386}" -accel tcg -m "${MEM:-64M}" -display none \
+    -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -net none \
+    -kernel "$kernel" -append "$words"
+if [ "$archive" != - ]; then
+    set -- "$@" -initrd "$archive"
+fi
+
+status=0
+# sleep=off: the clock of a machine that waits need not wait. A person at the
+# prompt is waited for in real time, with the processor idle.
+# shellcheck disable=SC2086 # QEMU_FLAGS are several words
+if [ "$INTERACTIVE" = yes ]; then
+    "$@" -icount shift=0,sleep=on -serial mon:stdio ${QEMU_FLAGS:-} || status=$?
+else
+    timeout "${TIMEOUT:-120}" "$@" -icount shift=0,sleep=off -serial stdio \
+        -monitor none ${QEMU_FLAGS:-} </dev/null || status=$?
+fi
+
+case $status in
+33) exit 0 ;; # isa-debug-exit: 2 * 0x10 + 1
+124)
+    echo "qemu.sh: stopped after ${TIMEOUT:-120} seconds" >&2
+    exit 124
+    ;;
+0) # left at the prompt with Ctrl-A X
+    if [ "$INTERACTIVE" = yes ]; then exit 0; fi
+    echo "qemu.sh: QEMU ended without an exit code from the kernel" >&2
+    exit 1
+    ;;
+*) exit 1 ;;
+esac
