@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * geometry.h - what suites above paging want to know of the port's mmu.h,
+ * without including it. Supplied by conformance.c.
+ */
+#ifndef TEST_GEOMETRY_H
+#define TEST_GEOMETRY_H
+
+#include <verso/types.h>
+
+/* Pages in a large page; 0: this machine has none. */
+size_t geometry_large_pages(void);
+/* Pages that one table of the lowest level maps. */
+size_t geometry_table_pages(void);
+
+/* The mirror: where it starts, and how many pages it is. */
+vaddr_t geometry_mirror(size_t *pages);
+/* Where the mirror shows the entry of va at level 0. */
+vaddr_t geometry_mirror_entry(vaddr_t va);
+/* The frame that the entry at this address names. */
+uint32_t geometry_entry_pfn(vaddr_t entry);
+/* Do the entries of va, which is mapped by a small page, all let users in? Read
+ * through the mirror. */
+bool geometry_user_reaches(vaddr_t va);
+/* The frame of the root in use. */
+pfn_t geometry_root(void);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - the suites in a Linux process, on the simulated machine (arch/um).
+ *
+ * This file is to that machine what kernel/x86 is to a PC: host.h's functions,
+ * kernel/machine.h's functions, the page-fault handler, and the boot structure.
+ * Environment: MEM=64M, SEED=0x..., ACCESSOR=mirror|direct, LARGE=0 (no 4-MiB
+ * pages), SUITE=name or name/test. What it lays out:
+ *
+ *     UM_WINDOW   0x60000000  test_window(), 64 MiB
+ *                 0x70000000  heap, 512 MiB
+ *                 0x98000000  the page through which paging clears frames
+ *                 0x9fc00000  the mirror
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <um.h>
+#include <verso/verso.h>
+
+#include "../../kernel/machine.h"
+#include "../test.h"
+
+#define TEST_PAGES    (64u << 20 >> VERSO_PAGE_SHIFT)
+#define HEAP_START    0x70000000u
+#define HEAP_PAGES    (512u << 20 >> VERSO_PAGE_SHIFT)
+#define PAGING_WINDOW 0x98000000u
+
+/* A part of the library without areas has no faults of its own. */
+extern __typeof__(verso_fault) verso_fault __attribute__((weak));
+/* The sanitizer's, where there is one. */
+void __sanitizer_print_stack_trace(void) __attribute__((weak));
+
+static struct {
+    struct verso_boot boot;
+    struct verso_range map[1];
+    sigjmp_buf panic_back, probe_back;
+    bool catching, probing, in_interrupt;
+    char *message;
+    size_t room;
+} host;
+
+VERSO_NORETURN static void bail_out(const char *what)
+{
+    printf("Bail out! %s\n", what);
+    fflush(stdout);
+    if (__sanitizer_print_stack_trace)
+        __sanitizer_print_stack_trace();
+    _Exit(70);
+}
+
+/* ---- host.h ---- */
+
+void verso_host_panic(const char *message)
+{
+    if (host.catching) {
+        host.catching = false;
+        snprintf(host.message, host.room, "%s", message);
+        siglongjmp(host.panic_back, 1);
+    }
+    bail_out(message);
+}
+
+/* The text may lie in the window, where a system call cannot read it. */
+void verso_host_log(const char *text, size_t bytes)
+{
+    char copy[256];
+    while (bytes > 0) {
+        size_t part = bytes < sizeof(copy) ? bytes : sizeof(copy);
+        memcpy(copy, text, part);
+        fwrite(copy, 1, part, stdout);
+        text += part;
+        bytes -= part;
+    }
+}
+
+void verso_host_yield(void)
+{
+}
+
+bool verso_host_in_interrupt(void)
+{
+    return host.in_interrupt;
+}
+
+/* ---- machine.h ---- */
+
+void machine_write(const char *text, size_t bytes)
+{
+    verso_host_log(text, bytes);
+}
+
+int machine_read(void)
+{
+    return getchar();
+}
+
+bool machine_in_interrupt(void)
+{
+    return host.in_interrupt;
+}
+
+void machine_pretend_interrupt(bool running)
+{
+    host.in_interrupt = running;
+}
+
+void machine_panic(const char *message)
+{
+    verso_host_panic(message);
+}
+
+void machine_mirror(struct machine_mirror *mirror)
+{
+    mirror->slot = UM_MIRROR_SLOT;
+    mirror->tables = (vaddr_t)UM_MIRROR_SLOT << 22;
+    mirror->directory =
+        mirror->tables + ((vaddr_t)UM_MIRROR_SLOT << VERSO_PAGE_SHIFT);
+    mirror->bytes = 1u << 22;
+}
+
+void machine_exit(int code)
+{
+    exit(code);
+}
+
+bool machine_counts(void)
+{
+    return false;
+}
+
+uint64_t machine_count(void)
+{
+    return 0;
+}
+
+const char *machine_option(const char *key)
+{
+    return getenv(key);
+}
+
+const void *machine_archive(size_t *bytes)
+{
+    *bytes = 0;
+    return NULL;
+}
+
+const char *machine_symbol(vaddr_t address, size_t *offset)
+{
+    (void)address;
+    *offset = 0;
+    return NULL;
+}
+
+void *machine_pages(size_t pages)
+{
+    void *at = mmap(NULL, pages << VERSO_PAGE_SHIFT, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+void machine_pages_free(void *address, size_t pages)
+{
+    munmap(address, pages << VERSO_PAGE_SHIFT);
+}
+
+const char *machine_name(void)
+{
+    return "um, a simulated 32-bit x86";
+}
+
+const struct verso_boot *machine_boot(void)
+{
+    return &host.boot;
+}
+
+bool machine_probe(const volatile void *address, bool write)
+{
+    volatile unsigned char *byte = (volatile unsigned char *)(uintptr_t)address;
+    bool faulted = true;
+    host.probing = true;
+    if (sigsetjmp(host.probe_back, 1) == 0) {
+        unsigned char value = *byte;
+        if (write)
+            *byte = value;
+        faulted = false;
+    }
+    host.probing = false;
+    return faulted;
+}
+
+bool machine_catch_panic(
+    void (*run)(void *), void *arg, char *message, size_t room)
+{
+    host.message = message;
+    host.room = room;
+    host.catching = true;
+    if (sigsetjmp(host.panic_back, 1) != 0)
+        return true;
+    run(arg);
+    host.catching = false;
+    return false;
+}
+
+/* ---- the machine's ---- */
+
+/* Run by the machine on the stack of the access; see um.h. */
+static void on_fault(uintptr_t va, unsigned code)
+{
+    static uintptr_t last;
+    static unsigned repeated;
+    enum verso_fault owner = VERSO_FAULT_NOT_OURS;
+    char text[80];
+    if (verso_fault)
+        owner = verso_fault(va, code);
+    repeated = owner == VERSO_FAULT_SPURIOUS && va == last ? repeated + 1 : 0;
+    last = va;
+    if (owner == VERSO_FAULT_HANDLED ||
+        (owner == VERSO_FAULT_SPURIOUS && repeated < 100))
+        return;
+    if (host.probing)
+        siglongjmp(host.probe_back, 1);
+    snprintf(text, sizeof(text), "page fault at 0x%lx, code %u, verdict %d",
+        (unsigned long)va, code, (int)owner);
+    bail_out(text);
+}
+
+static void on_machine_check(const char *what, uintptr_t va)
+{
+    char text[120];
+    snprintf(text, sizeof(text), "machine check: %s (0x%lx)", what,
+        (unsigned long)va);
+    bail_out(text);
+}
+
+vaddr_t test_window(size_t *pages)
+{
+    *pages = TEST_PAGES;
+    return UM_WINDOW;
+}
+
+/* "64M", "4096K", "1G", or bytes. */
+static size_t parse_bytes(const char *text)
+{
+    char *end;
+    size_t bytes = strtoul(text, &end, 0);
+    if (*end == 'K')
+        bytes <<= 10;
+    if (*end == 'M')
+        bytes <<= 20;
+    if (*end == 'G')
+        bytes <<= 30;
+    return bytes & ~(size_t)(VERSO_PAGE_SIZE - 1);
+}
+
+static const char *option(const char *key, const char *otherwise)
+{
+    const char *value = getenv(key);
+    return value && *value ? value : otherwise;
+}
+
+/* Half of RAM is zone 0. The mirror build may not reach any frame directly
+ * once paging is on; the frame array it always can, past the tables. */
+static void boot_fill(size_t ram_bytes, bool direct)
+{
+    struct verso_boot *boot = &host.boot;
+    host.map[0] = (struct verso_range){UM_RAM_START, ram_bytes, true};
+    boot->map = host.map;
+    boot->map_count = 1;
+    boot->zone_limit[0] = UM_RAM_START + ram_bytes / 2;
+    boot->mirror_slot = UM_MIRROR_SLOT;
+    boot->direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
+    boot->direct_bytes = direct ? boot->zone_limit[0] : 0;
+    boot->use_direct = direct;
+    boot->window = PAGING_WINDOW;
+    boot->heap_start = HEAP_START;
+    boot->heap_pages = HEAP_PAGES;
+    if (verso_frame_place(boot, UM_RAM_START) != 0)
+        bail_out("no room for the frame array");
+}
+
+int main(int argc, char **argv)
+{
+    const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
+    size_t ram_bytes = parse_bytes(option("MEM", "64M"));
+    struct um_config config = {ram_bytes,
+        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check};
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    test_seed = strtoull(option("SEED", "0"), NULL, 0);
+    um_init(&config);
+    boot_fill(ram_bytes, strcmp(option("ACCESSOR", "mirror"), "direct") == 0);
+    int err = verso_init(&host.boot);
+    if (err != 0)
+        bail_out(verso_err_name(err));
+    return test_main(suite) == 0 ? 0 : 1;
+}

@@ -1,0 +1,1029 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paging.c - the page tables from outside, through verso/paging.h, on the
+ * machine the suite runs on. Both accessors (mirror, direct map) and machines
+ * with and without large pages run this same file.
+ *
+ * Frames are of two kinds here: from NOWHERE on there is no RAM, they are
+ * mapped and never touched, so that the biggest range needs no memory; where
+ * an access decides, they come from the allocator.
+ */
+#include <verso/check.h>
+#include <verso/frame.h>
+#include <verso/paging.h>
+#include <verso/reclaim.h>
+
+#include "../kernel/machine.h"
+#include "geometry.h"
+#include "inject.h"
+#include "test.h"
+
+extern __typeof__(verso_trim) verso_trim __attribute__((weak));
+extern __typeof__(verso_check) verso_check __attribute__((weak));
+
+#define NOWHERE    pfn_make(0xd0000) /* aligned for the largest page */
+#define LARGE      geometry_large_pages()
+#define TABLE      geometry_table_pages()
+#define LIST_PAGES 1025u
+#define PAGE_AT(n) (window() + ((vaddr_t)(n) << VERSO_PAGE_SHIFT))
+
+static pfn_t list[LIST_PAGES];
+
+static vaddr_t window(void)
+{
+    size_t pages;
+    return test_window(&pages);
+}
+
+static size_t window_pages(void)
+{
+    size_t pages;
+    (void)test_window(&pages);
+    return pages;
+}
+
+static void trim(void)
+{
+    if (verso_trim)
+        verso_trim();
+}
+
+static size_t tables(void)
+{
+    struct verso_paging_stats stats;
+    verso_paging_stats(&stats);
+    return stats.tables;
+}
+
+/* The frame behind an address, 0 if nothing is mapped there. */
+static uint32_t pfn_at(vaddr_t va)
+{
+    struct verso_mapping m;
+    return verso_query(va, &m) == VERSO_OK ? pfn_nr(paddr_to_pfn(m.pa)) : 0;
+}
+
+static unsigned flags_at(vaddr_t va)
+{
+    struct verso_mapping m;
+    return verso_query(va, &m) == VERSO_OK ? m.flags : ~0u;
+}
+
+static size_t page_size_at(vaddr_t va)
+{
+    struct verso_mapping m;
+    return verso_query(va, &m) == VERSO_OK ? m.page_pages : 0;
+}
+
+static volatile uint32_t *word_at(vaddr_t va)
+{
+    return (volatile uint32_t *)va;
+}
+
+static pfn_t frame_get(void)
+{
+    pfn_t pfn = verso_frame_alloc1(VERSO_ZONE_ANY);
+    CHECK(!pfn_is_none(pfn));
+    return pfn;
+}
+
+/* Two frames whose first words say which they are. */
+static void two_frames(pfn_t frame[2])
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        frame[i] = frame_get();
+        CHECK_OK(verso_map(window(), frame[i], 1, VERSO_RW));
+        *word_at(window()) = 0xf0 + i;
+        CHECK_OK(verso_unmap(window(), 1));
+    }
+}
+
+static void two_frames_free(const pfn_t frame[2])
+{
+    verso_frame_free1(frame[0]);
+    verso_frame_free1(frame[1]);
+}
+
+/* Are pages [from, from + pages) of the window consecutive frames of NOWHERE
+ * plus `first`, with these rights? */
+static bool is_run(size_t from, size_t pages, uint32_t first, unsigned flags)
+{
+    for (size_t i = 0; i < pages; i++) {
+        uint32_t wanted = pfn_nr(NOWHERE) + first + (uint32_t)i;
+        if (pfn_at(PAGE_AT(from + i)) != wanted ||
+            flags_at(PAGE_AT(from + i)) != flags)
+            return false;
+    }
+    return true;
+}
+
+static bool is_hole(size_t from, size_t pages)
+{
+    for (size_t i = 0; i < pages; i++)
+        if (pfn_at(PAGE_AT(from + i)) != 0)
+            return false;
+    return true;
+}
+
+/* ---- one page ---- */
+
+TEST(a_page_is_mapped_used_and_unmapped)
+{
+    struct verso_mapping m;
+    pfn_t pfn = frame_get();
+    CHECK_EQ(verso_query(window(), &m), VERSO_ABSENT);
+    CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW));
+    *word_at(window() + 8) = 0x12345678;
+    CHECK_EQ(*word_at(window() + 8), 0x12345678);
+    CHECK_OK(verso_query(window() + 8, &m));
+    CHECK_EQ(paddr_raw(m.pa), paddr_raw(pfn_to_paddr(pfn)) + 8);
+    CHECK_EQ(m.flags, VERSO_RW);
+    CHECK_EQ(m.page_pages, 1);
+    CHECK(m.present);
+    CHECK(m.accessed);
+    CHECK(m.dirty);
+    CHECK_OK(verso_unmap(window(), 1));
+    CHECK_EQ(verso_query(window(), &m), VERSO_ABSENT);
+    CHECK(machine_probe(word_at(window()), false));
+    verso_frame_free1(pfn);
+}
+
+TEST(every_right_and_cache_type_is_told_as_it_was_declared)
+{
+    static const unsigned flags[] = {0, VERSO_READ, VERSO_RW, VERSO_RX,
+        VERSO_RW | VERSO_USER, VERSO_RW | VERSO_EXEC | VERSO_WX,
+        VERSO_RW | VERSO_CACHE_UC, VERSO_READ | VERSO_CACHE_WT};
+    struct verso_mapping m;
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        CHECK_OK(verso_map(window(), NOWHERE, 1, flags[i]));
+        CHECK_OK(verso_query(window(), &m));
+        CHECK_EQ(m.flags, flags[i]);
+        CHECK_EQ(m.present, flags[i] != 0);
+        CHECK_OK(verso_unmap(window(), 1));
+    }
+}
+
+TEST(a_page_without_rights_faults_and_keeps_its_frame_and_contents)
+{
+    pfn_t pfn = frame_get();
+    CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW));
+    *word_at(window()) = 77;
+    CHECK_OK(verso_protect(window(), 1, 0));
+    CHECK_EQ(pfn_at(window()), pfn_nr(pfn));
+    CHECK(machine_probe(word_at(window()), false));
+    CHECK_EQ(verso_map(window(), NOWHERE, 1, VERSO_RW), VERSO_EXISTS);
+    CHECK_OK(verso_protect(window(), 1, VERSO_READ));
+    CHECK_EQ(*word_at(window()), 77);
+    CHECK_OK(verso_unmap(window(), 1));
+    verso_frame_free1(pfn);
+}
+
+/* pitfall 23: the supervisor obeys write protection. */
+TEST(a_page_that_is_made_read_only_refuses_writes_at_once)
+{
+    pfn_t pfn = frame_get();
+    CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW));
+    *word_at(window()) = 5;
+    CHECK_OK(verso_protect(window(), 1, VERSO_READ));
+    CHECK(machine_probe(word_at(window()), true));
+    CHECK(!machine_probe(word_at(window()), false));
+    CHECK_EQ(*word_at(window()), 5);
+    CHECK_OK(verso_unmap(window(), 1));
+    verso_frame_free1(pfn);
+}
+
+/* pitfall 16: nothing is invalidated, so the machine may fault once. */
+TEST(a_page_that_is_made_writable_is_written_without_a_flush)
+{
+    struct verso_paging_stats before, after;
+    pfn_t pfn = frame_get();
+    CHECK_OK(verso_map(window(), pfn, 1, VERSO_READ));
+    (void)*word_at(window());
+    verso_paging_stats(&before);
+    CHECK_OK(verso_protect(window(), 1, VERSO_RW));
+    verso_paging_stats(&after);
+    CHECK_EQ(before.invalidations, after.invalidations);
+    CHECK_EQ(before.flushes, after.flushes);
+    CHECK(!machine_probe(word_at(window()), true));
+    *word_at(window()) = 6;
+    CHECK_EQ(*word_at(window()), 6);
+    CHECK_OK(verso_unmap(window(), 1));
+    verso_frame_free1(pfn);
+}
+
+/* ---- ranges and large pages ---- */
+
+TEST(eight_mebibytes_that_are_aligned_take_large_pages)
+{
+    size_t pages = 2 * TABLE, before = tables();
+    if (LARGE == 0)
+        SKIP("this machine has no large pages");
+    CHECK_OK(verso_map(window(), NOWHERE, pages, VERSO_RW));
+    CHECK_EQ(page_size_at(window()), LARGE);
+    CHECK_EQ(page_size_at(PAGE_AT(pages - 1)), LARGE);
+    CHECK(is_run(0, pages, 0, VERSO_RW));
+    CHECK_EQ(tables(), before);
+    CHECK_OK(verso_unmap(window(), pages));
+    CHECK(is_hole(0, pages));
+}
+
+TEST(frames_that_are_not_aligned_as_the_addresses_take_small_pages)
+{
+    size_t pages = 2 * TABLE;
+    CHECK_OK(verso_map(window(), pfn_add(NOWHERE, 1), pages, VERSO_RW));
+    CHECK_EQ(page_size_at(window()), 1);
+    CHECK_EQ(page_size_at(PAGE_AT(TABLE)), 1);
+    CHECK(is_run(0, pages, 1, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), pages));
+    CHECK(is_hole(0, pages));
+}
+
+TEST(a_range_with_ragged_ends_has_small_pages_only_there)
+{
+    size_t first = TABLE - 3, pages = 3 + TABLE + 5;
+    CHECK_OK(
+        verso_map(PAGE_AT(first), pfn_add(NOWHERE, first), pages, VERSO_RX));
+    CHECK_EQ(page_size_at(PAGE_AT(first)), 1);
+    CHECK_EQ(page_size_at(PAGE_AT(TABLE)), LARGE ? LARGE : 1);
+    CHECK_EQ(page_size_at(PAGE_AT(2 * TABLE)), 1);
+    CHECK(is_run(first, pages, (uint32_t)first, VERSO_RX));
+    CHECK(is_hole(first - 1, 1));
+    CHECK(is_hole(first + pages, 1));
+    CHECK_OK(verso_unmap(PAGE_AT(first), pages));
+    CHECK(is_hole(0, 3 * TABLE));
+}
+
+TEST(a_list_of_frames_is_mapped_one_a_page)
+{
+    for (size_t i = 0; i < LIST_PAGES; i++)
+        list[i] = pfn_add(NOWHERE, test_random_below(0x10000));
+    CHECK_OK(verso_map_frames(PAGE_AT(7), list, LIST_PAGES, VERSO_READ));
+    for (size_t i = 0; i < LIST_PAGES; i++)
+        CHECK_EQ(pfn_at(PAGE_AT(7 + i)), pfn_nr(list[i]));
+    CHECK(is_hole(0, 7));
+    CHECK(is_hole(7 + LIST_PAGES, 7));
+    CHECK_OK(verso_unmap(PAGE_AT(7), LIST_PAGES));
+}
+
+TEST(unmapping_a_part_of_a_large_page_leaves_the_rest)
+{
+    CHECK_OK(verso_map(window(), NOWHERE, 2 * TABLE, VERSO_RW));
+    CHECK_OK(verso_unmap(PAGE_AT(TABLE - 2), 5));
+    CHECK(is_run(0, TABLE - 2, 0, VERSO_RW));
+    CHECK(is_hole(TABLE - 2, 5));
+    CHECK(is_run(TABLE + 3, TABLE - 3, (uint32_t)TABLE + 3, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), 2 * TABLE));
+    CHECK(is_hole(0, 2 * TABLE));
+}
+
+TEST(protecting_a_part_of_a_large_page_leaves_the_rest)
+{
+    CHECK_OK(verso_map(window(), NOWHERE, 2 * TABLE, VERSO_RW));
+    CHECK_OK(verso_protect(PAGE_AT(10), 3, VERSO_READ));
+    CHECK(is_run(0, 10, 0, VERSO_RW));
+    CHECK(is_run(10, 3, 10, VERSO_READ));
+    CHECK(is_run(13, TABLE - 13, 13, VERSO_RW));
+    CHECK_EQ(page_size_at(PAGE_AT(TABLE)), LARGE ? LARGE : 1);
+    CHECK_OK(verso_protect(window(), 2 * TABLE, VERSO_RX));
+    CHECK(is_run(0, 2 * TABLE, 0, VERSO_RX));
+    CHECK_EQ(page_size_at(PAGE_AT(TABLE)), LARGE ? LARGE : 1);
+    CHECK_OK(verso_unmap(window(), 2 * TABLE));
+}
+
+/* pitfall 21: the frame, the rights and the contents stay. */
+TEST(a_large_page_in_use_is_split_under_its_contents)
+{
+    pfn_t block = verso_frame_alloc(10, VERSO_ZONE_ANY);
+    if (pfn_is_none(block) || LARGE != 1024) {
+        if (!pfn_is_none(block))
+            verso_frame_free(block, 10);
+        SKIP("no large page to be had");
+    }
+    CHECK_OK(verso_map(window(), block, 1024, VERSO_RW));
+    for (uint32_t i = 0; i < 1024; i++)
+        *word_at(PAGE_AT(i)) = i;
+    CHECK_OK(verso_protect(PAGE_AT(500), 1, VERSO_READ));
+    CHECK_EQ(page_size_at(window()), 1);
+    CHECK_EQ(*word_at(PAGE_AT(501)), 501);
+    CHECK(machine_probe(word_at(PAGE_AT(500)), true));
+    CHECK(!machine_probe(word_at(PAGE_AT(501)), true));
+    CHECK_OK(verso_unmap(PAGE_AT(600), 1));
+    CHECK(machine_probe(word_at(PAGE_AT(600)), false));
+    for (uint32_t i = 0; i < 1024; i++)
+        if (i != 600)
+            CHECK_EQ(*word_at(PAGE_AT(i)), i);
+    CHECK_OK(verso_unmap(window(), 1024));
+    verso_frame_free(block, 10);
+}
+
+/* pitfall 21 again: a right is gained, so that nothing but the split itself
+ * takes the large page out of the TLB. Half of it was used. */
+TEST(a_split_is_flushed_before_the_small_pages_are_used)
+{
+    pfn_t block = verso_frame_alloc(10, VERSO_ZONE_ANY);
+    if (pfn_is_none(block))
+        SKIP("no 4 MiB in one piece");
+    CHECK_OK(verso_map(window(), block, 1024, VERSO_READ));
+    for (uint32_t i = 0; i < 1024; i += 2)
+        (void)*word_at(PAGE_AT(i));
+    CHECK_OK(verso_protect(PAGE_AT(500), 1, VERSO_RW));
+    for (uint32_t i = 0; i < 1024; i++)
+        (void)*word_at(PAGE_AT(i));
+    *word_at(PAGE_AT(500)) = 1;
+    CHECK(machine_probe(word_at(PAGE_AT(501)), true));
+    CHECK_OK(verso_unmap(window(), 1024));
+    verso_frame_free(block, 10);
+}
+
+/* ---- refusals ---- */
+
+/* pitfall 44: what is refused has changed nothing. */
+TEST(mapping_over_anything_mapped_is_refused_and_changes_nothing)
+{
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, TABLE, VERSO_RW));
+    CHECK_OK(verso_map(PAGE_AT(5), NOWHERE, 1, VERSO_READ));
+    uint64_t before = test_state_hash();
+    CHECK_EQ(verso_map(PAGE_AT(5), NOWHERE, 1, VERSO_RW), VERSO_EXISTS);
+    CHECK_EQ(verso_map(PAGE_AT(0), NOWHERE, 6, VERSO_RW), VERSO_EXISTS);
+    CHECK_EQ(verso_map(PAGE_AT(0), NOWHERE, TABLE, VERSO_RW), VERSO_EXISTS);
+    CHECK_EQ(verso_map(PAGE_AT(TABLE + 9), NOWHERE, 1, VERSO_RX), VERSO_EXISTS);
+    CHECK_EQ(
+        verso_map(PAGE_AT(2 * TABLE - 1), NOWHERE, 9, VERSO_RX), VERSO_EXISTS);
+    CHECK_EQ(verso_map(PAGE_AT(6), NOWHERE, 3 * TABLE, VERSO_RX), VERSO_EXISTS);
+    list[0] = list[1] = NOWHERE;
+    CHECK_EQ(verso_map_frames(PAGE_AT(4), list, 2, VERSO_RW), VERSO_EXISTS);
+    CHECK(test_state_hash() == before);
+    CHECK_OK(verso_unmap(window(), 2 * TABLE));
+}
+
+TEST(protecting_a_hole_is_refused_and_changes_nothing)
+{
+    CHECK_OK(verso_map(PAGE_AT(1), NOWHERE, 3, VERSO_RW));
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, TABLE, VERSO_RW));
+    uint64_t before = test_state_hash();
+    CHECK_EQ(verso_protect(PAGE_AT(0), 2, VERSO_READ), VERSO_ABSENT);
+    CHECK_EQ(verso_protect(PAGE_AT(3), 2, VERSO_READ), VERSO_ABSENT);
+    CHECK_EQ(verso_protect(PAGE_AT(TABLE - 1), 5, VERSO_READ), VERSO_ABSENT);
+    CHECK_EQ(
+        verso_protect(PAGE_AT(2 * TABLE - 5), 6, VERSO_READ), VERSO_ABSENT);
+    CHECK_EQ(verso_protect(PAGE_AT(5 * TABLE), 1, VERSO_READ), VERSO_ABSENT);
+    CHECK(test_state_hash() == before);
+    CHECK_OK(verso_unmap(window(), 2 * TABLE));
+}
+
+TEST(writable_and_executable_must_be_asked_for_by_name)
+{
+    unsigned both = VERSO_RW | VERSO_EXEC;
+    CHECK_EQ(verso_map(window(), NOWHERE, 1, both), VERSO_DENIED);
+    CHECK(is_hole(0, 1));
+    CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_RX));
+    CHECK_EQ(verso_protect(window(), 1, both), VERSO_DENIED);
+    CHECK_EQ(flags_at(window()), VERSO_RX);
+    CHECK_OK(verso_protect(window(), 1, both | VERSO_WX));
+    CHECK_OK(verso_unmap(window(), 1));
+}
+
+TEST(ranges_that_are_none_are_refused)
+{
+    static const struct range {
+        vaddr_t offset;
+        size_t pages;
+    } bad[] = {{1, 1}, {0x800, 1}, {0, 0}, {4095, 0}, {0, SIZE_MAX},
+        {0, (SIZE_MAX >> VERSO_PAGE_SHIFT) + 1}};
+    unsigned char bits[1];
+    uint64_t before = test_state_hash();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        vaddr_t va = window() + bad[i].offset;
+        size_t pages = bad[i].pages;
+        CHECK_EQ(verso_map(va, NOWHERE, pages, VERSO_RW), VERSO_BAD_ARG);
+        CHECK_EQ(verso_map_frames(va, list, pages, VERSO_RW), VERSO_BAD_ARG);
+        CHECK_EQ(verso_unmap(va, pages), VERSO_BAD_ARG);
+        CHECK_EQ(verso_protect(va, pages, VERSO_READ), VERSO_BAD_ARG);
+        CHECK_EQ(verso_harvest(va, pages, bits), VERSO_BAD_ARG);
+    }
+    CHECK(test_state_hash() == before);
+}
+
+static void refused(vaddr_t va, size_t pages)
+{
+    static unsigned char bits[16];
+    CHECK_EQ(verso_map(va, NOWHERE, pages, VERSO_RW), VERSO_DENIED);
+    CHECK_EQ(verso_unmap(va, pages), VERSO_DENIED);
+    CHECK_EQ(verso_protect(va, pages, VERSO_READ), VERSO_DENIED);
+    if (pages <= sizeof(bits))
+        CHECK_EQ(verso_harvest(va, pages, bits), VERSO_DENIED);
+}
+
+/* pitfall 5. */
+TEST(the_mirror_and_the_last_page_are_refused)
+{
+    size_t pages;
+    vaddr_t mirror = geometry_mirror(&pages);
+    vaddr_t end = mirror + (pages << VERSO_PAGE_SHIFT);
+    vaddr_t last = UINTPTR_MAX - VERSO_PAGE_SIZE + 1;
+    uint64_t before = test_state_hash();
+    refused(mirror, 1);
+    refused(mirror, pages);
+    refused(end - VERSO_PAGE_SIZE, 1);
+    refused(mirror - VERSO_PAGE_SIZE, 2);
+    refused(end - VERSO_PAGE_SIZE, 2);
+    refused(mirror - VERSO_PAGE_SIZE, pages + 2);
+    refused(last, 1);
+    refused(last - VERSO_PAGE_SIZE, 2);
+    CHECK(test_state_hash() == before);
+}
+
+/* pitfall 25: the end of the last usable page is near the wrap. */
+TEST(ranges_up_to_the_last_page_but_one_work)
+{
+    static const size_t sizes[] = {1, 2, 32, 33, 34, 1000};
+    vaddr_t last = UINTPTR_MAX - VERSO_PAGE_SIZE + 1;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        vaddr_t va = last - (sizes[i] << VERSO_PAGE_SHIFT);
+        CHECK_OK(verso_map(va, NOWHERE, sizes[i], VERSO_RW));
+        CHECK_EQ(
+            pfn_at(last - VERSO_PAGE_SIZE), pfn_nr(NOWHERE) + sizes[i] - 1);
+        CHECK_EQ(pfn_at(last), 0);
+        CHECK_OK(verso_protect(va, sizes[i], VERSO_READ));
+        CHECK_OK(verso_unmap(va, sizes[i]));
+        CHECK_EQ(pfn_at(va), 0);
+    }
+}
+
+/* pitfalls 7, 11. */
+TEST(the_mirror_shows_the_root_to_the_supervisor_only)
+{
+    size_t pages;
+    struct verso_mapping m;
+    vaddr_t mirror = geometry_mirror(&pages);
+    vaddr_t root = geometry_mirror_entry(geometry_mirror_entry(mirror));
+    if (verso_query(root, &m) != VERSO_OK)
+        SKIP("no mirror beside the direct map");
+    CHECK_EQ(pfn_nr(paddr_to_pfn(m.pa)), pfn_nr(geometry_root()));
+    CHECK_EQ(m.flags & VERSO_USER, 0);
+    CHECK(m.present);
+}
+
+TEST(users_reach_user_pages_and_no_others)
+{
+    struct verso_mapping m;
+    CHECK_OK(verso_map(PAGE_AT(0), NOWHERE, 1, VERSO_RW));
+    if (verso_query(geometry_mirror_entry(window()), &m) != VERSO_OK) {
+        CHECK_OK(verso_unmap(PAGE_AT(0), 1));
+        SKIP("no mirror beside the direct map");
+    }
+    CHECK_OK(verso_map(PAGE_AT(1), NOWHERE, 1, VERSO_RW | VERSO_USER));
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, 1, VERSO_RW | VERSO_USER));
+    CHECK(!geometry_user_reaches(PAGE_AT(0)));
+    CHECK(geometry_user_reaches(PAGE_AT(1)));
+    CHECK(geometry_user_reaches(PAGE_AT(TABLE)));
+    CHECK(!geometry_user_reaches(geometry_mirror_entry(PAGE_AT(TABLE))));
+    CHECK_OK(verso_protect(PAGE_AT(0), 1, VERSO_RW | VERSO_USER));
+    CHECK_OK(verso_protect(PAGE_AT(1), 1, VERSO_RW));
+    CHECK(geometry_user_reaches(PAGE_AT(0)));
+    CHECK(!geometry_user_reaches(PAGE_AT(1)));
+    CHECK_OK(verso_unmap(window(), TABLE + 1));
+}
+
+/* Protecting makes the first user page of a table, too. */
+TEST(a_page_given_to_users_is_reached_by_them)
+{
+    struct verso_mapping m;
+    CHECK_OK(verso_map(window(), NOWHERE, TABLE, VERSO_RW));
+    CHECK_OK(verso_protect(PAGE_AT(5), 1, VERSO_READ | VERSO_USER));
+    if (verso_query(geometry_mirror_entry(window()), &m) == VERSO_OK) {
+        CHECK(geometry_user_reaches(PAGE_AT(5)));
+        CHECK(!geometry_user_reaches(PAGE_AT(6)));
+    }
+    CHECK_OK(verso_unmap(window(), TABLE));
+}
+
+/* ---- cache types: pitfall 24 ---- */
+
+TEST(a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all)
+{
+    pfn_t pfn = frame_get(), other = frame_get();
+    verso_frame_set_cache(pfn, VERSO_CACHE_UC);
+    uint64_t before = test_state_hash();
+    list[0] = other;
+    list[1] = pfn;
+    CHECK_EQ(verso_map(window(), pfn, 1, VERSO_RW), VERSO_DENIED);
+    CHECK_EQ(
+        verso_map(window(), pfn, 1, VERSO_RW | VERSO_CACHE_WT), VERSO_DENIED);
+    CHECK_EQ(verso_map_frames(window(), list, 2, VERSO_RW), VERSO_DENIED);
+    CHECK(test_state_hash() == before);
+    CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW | VERSO_CACHE_UC));
+    CHECK_EQ(flags_at(window()), VERSO_RW | VERSO_CACHE_UC);
+    CHECK_OK(verso_protect(window(), 1, VERSO_READ));
+    CHECK_EQ(flags_at(window()), VERSO_READ | VERSO_CACHE_UC);
+    CHECK_OK(verso_unmap(window(), 1));
+    verso_frame_free1(pfn);
+    verso_frame_free1(other);
+}
+
+TEST(a_freed_frame_is_write_back_again)
+{
+    pfn_t pfn = frame_get();
+    verso_frame_set_cache(pfn, VERSO_CACHE_UC);
+    verso_frame_free1(pfn);
+    trim();
+    pfn = frame_get();
+    CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), 1));
+    verso_frame_free1(pfn);
+}
+
+/* ---- tables ---- */
+
+/* pitfall 6: where a table or a large page stands above, the mirror must not
+ * be read. */
+TEST(holes_of_every_kind_are_walked_over)
+{
+    struct verso_mapping m;
+    static unsigned char bits[4096];
+    size_t pages = 4 * TABLE <= sizeof(bits) ? 4 * TABLE : sizeof(bits);
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, TABLE, VERSO_RW));
+    CHECK_OK(verso_map(PAGE_AT(2 * TABLE + 17), NOWHERE, 1, VERSO_RW));
+    CHECK_EQ(verso_query(PAGE_AT(0), &m), VERSO_ABSENT);
+    CHECK_EQ(verso_query(PAGE_AT(2 * TABLE + 18), &m), VERSO_ABSENT);
+    CHECK_OK(verso_query(PAGE_AT(2 * TABLE - 1), &m));
+    CHECK_EQ(pfn_nr(paddr_to_pfn(m.pa)), pfn_nr(NOWHERE) + TABLE - 1);
+    CHECK_OK(verso_harvest(window(), pages, bits));
+    CHECK_OK(verso_unmap(window(), 4 * TABLE));
+    CHECK(is_hole(0, 4 * TABLE));
+    CHECK_OK(verso_unmap(window(), 4 * TABLE));
+}
+
+/* pitfall 40. */
+TEST(tables_go_with_their_last_page)
+{
+    size_t slots = window_pages() / TABLE;
+    trim();
+    size_t before = tables();
+    for (size_t i = 0; i < slots; i++)
+        CHECK_OK(verso_map(PAGE_AT(i * TABLE + i), NOWHERE, 1, VERSO_RW));
+    CHECK_EQ(tables(), before + slots);
+    for (size_t i = 0; i < slots; i++)
+        CHECK_OK(verso_unmap(PAGE_AT(i * TABLE + i), 1));
+    trim();
+    CHECK_EQ(tables(), before);
+}
+
+/* pitfall 41: one spare is kept. */
+TEST(a_page_mapped_and_unmapped_a_thousand_times_takes_one_table)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    inject_fail_at(0);
+    for (unsigned i = 0; i < 1000; i++) {
+        CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_RW));
+        CHECK_OK(verso_unmap(window(), 1));
+    }
+    CHECK(inject_calls() <= 1);
+}
+
+/* pitfall 3: the frame a table is made of held valid-looking entries. */
+TEST(a_new_table_is_empty_whatever_its_frame_held)
+{
+    trim();
+    pfn_t pfn = frame_get();
+    CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW));
+    for (size_t i = 0; i < VERSO_PAGE_SIZE / 4; i++)
+        word_at(window())[i] = 0x00345467;
+    verso_frame_free1(pfn);
+    CHECK_OK(verso_map(PAGE_AT(TABLE + 3), NOWHERE, 1, VERSO_RW));
+    CHECK(is_hole(TABLE, 3));
+    CHECK(is_hole(TABLE + 4, TABLE - 4));
+    CHECK_OK(verso_unmap(PAGE_AT(TABLE + 3), 1));
+    CHECK_OK(verso_unmap(window(), 1));
+}
+
+/* ---- invalidation ---- */
+
+/* pitfalls 2, 25: around the number of pages above which all is flushed. */
+TEST(a_range_mapped_anew_shows_the_new_frames)
+{
+    static const size_t sizes[] = {1, 2, 31, 32, 33, 34, 1024, 1025};
+    pfn_t frame[2];
+    two_frames(frame);
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        for (uint32_t f = 0; f < 2; f++) {
+            for (size_t i = 0; i < sizes[s]; i++)
+                list[i] = frame[f];
+            CHECK_OK(verso_map_frames(PAGE_AT(3), list, sizes[s], VERSO_READ));
+            for (size_t i = 0; i < sizes[s]; i++)
+                if (!CHECK_EQ(*word_at(PAGE_AT(3 + i)), 0xf0 + f))
+                    break;
+            CHECK_OK(verso_unmap(PAGE_AT(3), sizes[s]));
+        }
+    }
+    two_frames_free(frame);
+}
+
+TEST(what_is_unmapped_cannot_be_reached_any_more)
+{
+    static const size_t sizes[] = {1, 32, 33, 34, 1025};
+    pfn_t frame[2];
+    two_frames(frame);
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        for (size_t i = 0; i < sizes[s]; i++)
+            list[i] = frame[i & 1];
+        CHECK_OK(verso_map_frames(window(), list, sizes[s], VERSO_READ));
+        for (size_t i = 0; i < sizes[s]; i++)
+            CHECK_EQ(*word_at(PAGE_AT(i)), 0xf0 + (i & 1));
+        CHECK_OK(verso_unmap(window(), sizes[s]));
+        for (size_t i = 0; i < sizes[s]; i++)
+            if (!CHECK(machine_probe(word_at(PAGE_AT(i)), false)))
+                break;
+    }
+    two_frames_free(frame);
+}
+
+/* pitfall 20: cached in fragments, a large page goes as a whole. */
+TEST(small_pages_where_a_large_one_was_show_their_own_frames)
+{
+    pfn_t frame[2];
+    pfn_t block = verso_frame_alloc(10, VERSO_ZONE_ANY);
+    if (pfn_is_none(block))
+        SKIP("no 4 MiB in one piece");
+    two_frames(frame);
+    CHECK_OK(verso_map(window(), block, 1024, VERSO_RW));
+    for (uint32_t i = 0; i < 1024; i++)
+        *word_at(PAGE_AT(i)) = i;
+    CHECK_OK(verso_unmap(window(), 1024));
+    for (size_t i = 0; i < 1024; i++)
+        list[i] = frame[i & 1];
+    CHECK_OK(verso_map_frames(window(), list, 1024, VERSO_READ));
+    for (uint32_t i = 0; i < 1024; i++)
+        if (!CHECK_EQ(*word_at(PAGE_AT(i)), 0xf0 + (i & 1)))
+            break;
+    CHECK_OK(verso_unmap(window(), 1024));
+    verso_frame_free(block, 10);
+    two_frames_free(frame);
+}
+
+/* pitfall 1: the table was replaced, so its page in the mirror shows another
+ * frame now. The old table's frame is kept from coming back. */
+TEST(the_mirror_shows_the_new_table_where_one_was_replaced)
+{
+    struct verso_mapping m;
+    vaddr_t entry = geometry_mirror_entry(window());
+    CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_RW));
+    if (verso_query(entry, &m) != VERSO_OK) {
+        CHECK_OK(verso_unmap(window(), 1));
+        SKIP("no mirror beside the direct map");
+    }
+    uint32_t old_table = pfn_nr(paddr_to_pfn(m.pa));
+    CHECK_EQ(geometry_entry_pfn(entry), pfn_nr(NOWHERE));
+    CHECK_OK(verso_unmap(window(), 1));
+    CHECK(machine_probe((const volatile void *)entry, false));
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, 1, VERSO_RW)); /* the spare */
+    CHECK_OK(verso_map(window(), pfn_add(NOWHERE, 9), 1, VERSO_RW));
+    CHECK(pfn_at(entry & ~(VERSO_PAGE_SIZE - 1)) != old_table);
+    CHECK_EQ(geometry_entry_pfn(entry), pfn_nr(NOWHERE) + 9);
+    CHECK_OK(verso_unmap(PAGE_AT(TABLE), 1));
+    CHECK_OK(verso_unmap(window(), 1));
+}
+
+/* pitfall 1 again: the large page's slot in the mirror showed data. */
+TEST(the_mirror_shows_the_table_that_a_split_made)
+{
+    struct verso_mapping m;
+    vaddr_t entry = geometry_mirror_entry(window());
+    CHECK_OK(verso_map(window(), NOWHERE, TABLE, VERSO_RW));
+    CHECK_OK(verso_protect(PAGE_AT(1), 1, VERSO_READ));
+    if (verso_query(entry, &m) == VERSO_OK)
+        for (uint32_t i = 0; i < TABLE; i++)
+            CHECK_EQ(geometry_entry_pfn(geometry_mirror_entry(PAGE_AT(i))),
+                pfn_nr(NOWHERE) + i);
+    CHECK_OK(verso_unmap(window(), TABLE));
+}
+
+/* ---- accessed and dirty ---- */
+
+/* pitfall 22. */
+TEST(harvest_tells_each_use_once_and_loses_none)
+{
+    unsigned char bits[2];
+    pfn_t frame[2];
+    two_frames(frame);
+    list[0] = frame[0];
+    list[1] = frame[1];
+    CHECK_OK(verso_map_frames(window(), list, 2, VERSO_RW));
+    CHECK_OK(verso_harvest(window(), 2, bits));
+    CHECK_EQ(bits[0], 0);
+    *word_at(PAGE_AT(0)) = 1;
+    (void)*word_at(PAGE_AT(1));
+    CHECK_OK(verso_harvest(window(), 2, bits));
+    CHECK_EQ(bits[0], 3);
+    CHECK_EQ(bits[1], 1);
+    CHECK_OK(verso_harvest(window(), 2, bits));
+    CHECK_EQ(bits[0], 0);
+    CHECK_EQ(bits[1], 0);
+    (void)*word_at(PAGE_AT(0));
+    *word_at(PAGE_AT(1)) = 1;
+    CHECK_OK(verso_harvest(window(), 2, bits));
+    CHECK_EQ(bits[0], 1);
+    CHECK_EQ(bits[1], 3);
+    CHECK_OK(verso_unmap(window(), 2));
+    two_frames_free(frame);
+}
+
+TEST(a_new_mapping_of_a_used_frame_starts_unused)
+{
+    unsigned char bits[1];
+    pfn_t frame[2];
+    two_frames(frame);
+    CHECK_OK(verso_map(window(), frame[0], 1, VERSO_RW));
+    *word_at(window()) = 1;
+    CHECK_OK(verso_unmap(window(), 1));
+    CHECK_OK(verso_map(window(), frame[0], 1, VERSO_RW));
+    CHECK_OK(verso_harvest(window(), 1, bits));
+    CHECK_EQ(bits[0], 0);
+    CHECK_OK(verso_unmap(window(), 1));
+    two_frames_free(frame);
+}
+
+TEST(a_large_page_is_harvested_as_a_whole)
+{
+    static unsigned char bits[1024];
+    pfn_t block = verso_frame_alloc(10, VERSO_ZONE_ANY);
+    if (pfn_is_none(block) || LARGE != 1024) {
+        if (!pfn_is_none(block))
+            verso_frame_free(block, 10);
+        SKIP("no large page to be had");
+    }
+    CHECK_OK(verso_map(window(), block, 1024, VERSO_RW));
+    *word_at(PAGE_AT(700)) = 1;
+    CHECK_OK(verso_harvest(window(), 1024, bits));
+    for (size_t i = 0; i < 1024; i++)
+        CHECK_EQ(bits[i], 3);
+    CHECK_EQ(page_size_at(window()), LARGE);
+    CHECK_OK(verso_harvest(window(), 1024, bits));
+    CHECK_EQ(bits[700], 0);
+    *word_at(PAGE_AT(701)) = 1;
+    CHECK_OK(verso_harvest(window(), 1024, bits));
+    CHECK_EQ(bits[0], 3);
+    CHECK_OK(verso_unmap(window(), 1024));
+    verso_frame_free(block, 10);
+}
+
+/* ---- the Nth inner allocation fails: pitfall 29 ---- */
+
+static int run_map_list(void *arg)
+{
+    (void)arg;
+    return verso_map_frames(PAGE_AT(TABLE - 500), list, 1000, VERSO_RW);
+}
+
+static void undo_map_list(void *arg)
+{
+    (void)arg;
+    CHECK_OK(verso_unmap(PAGE_AT(TABLE - 500), 1000));
+}
+
+static int run_map_run(void *arg)
+{
+    (void)arg;
+    return verso_map(PAGE_AT(TABLE - 3), pfn_add(NOWHERE, TABLE - 3),
+        6 * TABLE + 6, VERSO_RW);
+}
+
+static void undo_map_run(void *arg)
+{
+    (void)arg;
+    CHECK_OK(verso_unmap(PAGE_AT(TABLE - 3), 6 * TABLE + 6));
+}
+
+/* Each split has to be of a whole large page again. */
+static void map_two_large(void)
+{
+    CHECK_OK(verso_map(window(), NOWHERE, 2 * TABLE, VERSO_RW));
+}
+
+static void undo_split(void *arg)
+{
+    (void)arg;
+    CHECK_OK(verso_unmap(window(), 2 * TABLE));
+    map_two_large();
+}
+
+static int run_unmap_part(void *arg)
+{
+    (void)arg;
+    return verso_unmap(PAGE_AT(TABLE - 7), 14);
+}
+
+static int run_protect_part(void *arg)
+{
+    (void)arg;
+    return verso_protect(PAGE_AT(TABLE - 7), 14, VERSO_READ);
+}
+
+static unsigned each_failure(int (*run)(void *), void (*undo)(void *))
+{
+    struct inject_operation op = {.run = run, .undo = undo};
+    return inject_each_failure(&op, 40);
+}
+
+TEST(a_map_that_runs_out_of_tables_has_mapped_nothing)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    for (size_t i = 0; i < LIST_PAGES; i++)
+        list[i] = pfn_add(NOWHERE, 2 * i);
+    CHECK_EQ(each_failure(run_map_list, undo_map_list), 2);
+    CHECK_EQ(each_failure(run_map_run, undo_map_run), LARGE ? 2 : 8);
+}
+
+TEST(a_split_that_finds_no_table_leaves_the_large_pages)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    if (LARGE == 0)
+        SKIP("this machine has no large pages");
+    map_two_large();
+    CHECK_EQ(each_failure(run_unmap_part, undo_split), 2);
+    CHECK_EQ(each_failure(run_protect_part, undo_split), 2);
+    CHECK_EQ(page_size_at(window()), LARGE);
+    CHECK_OK(verso_unmap(window(), 2 * TABLE));
+}
+
+/* ---- random operations against an array ---- */
+
+#define MODEL_PAGES 4096u
+
+static struct {
+    uint32_t pfn[MODEL_PAGES]; /* 0: nothing */
+    unsigned char flags[MODEL_PAGES];
+} model;
+
+struct model_range {
+    size_t from, pages;
+};
+
+/* Small ranges, big ones, and the boundaries of large pages, all often. */
+static struct model_range model_range(void)
+{
+    struct model_range r;
+    switch (test_random_below(4)) {
+    case 0:
+        r.pages = 1 + test_random_below(8);
+        break;
+    case 1:
+        r.pages = 1 + test_random_below(100);
+        break;
+    case 2:
+        r.pages = 1 + test_random_below(2000);
+        break;
+    default:
+        r.pages = TABLE * (1 + test_random_below(2));
+        r.from = TABLE * test_random_below(
+                             (uint32_t)((MODEL_PAGES - r.pages) / TABLE + 1));
+        return r;
+    }
+    r.from = test_random_below((uint32_t)(MODEL_PAGES - r.pages + 1));
+    return r;
+}
+
+static unsigned model_rights(void)
+{
+    static const unsigned char rights[] = {
+        0, VERSO_READ, VERSO_RW, VERSO_RX, VERSO_RW | VERSO_USER};
+    return rights[test_random_below(sizeof(rights))];
+}
+
+static size_t model_live(struct model_range r)
+{
+    size_t live = 0;
+    for (size_t i = r.from; i < r.from + r.pages; i++)
+        live += model.pfn[i] != 0;
+    return live;
+}
+
+static void model_map(struct model_range r)
+{
+    unsigned flags = model_rights();
+    bool aligned = test_random_below(2) != 0;
+    uint32_t first = pfn_nr(NOWHERE) +
+                     (aligned ? (uint32_t)r.from : test_random_below(0x8000));
+    bool by_list = r.pages <= LIST_PAGES && test_random_below(3) == 0;
+    for (size_t i = 0; by_list && i < r.pages; i++)
+        list[i] = pfn_make(first + 3 * (uint32_t)i);
+    int err = by_list
+                  ? verso_map_frames(PAGE_AT(r.from), list, r.pages, flags)
+                  : verso_map(PAGE_AT(r.from), pfn_make(first), r.pages, flags);
+    CHECK_EQ(err, model_live(r) ? VERSO_EXISTS : VERSO_OK);
+    for (size_t i = 0; err == VERSO_OK && i < r.pages; i++) {
+        model.pfn[r.from + i] = first + (by_list ? 3 : 1) * (uint32_t)i;
+        model.flags[r.from + i] = (unsigned char)flags;
+    }
+}
+
+static void model_unmap(struct model_range r)
+{
+    CHECK_OK(verso_unmap(PAGE_AT(r.from), r.pages));
+    for (size_t i = r.from; i < r.from + r.pages; i++)
+        model.pfn[i] = 0;
+}
+
+static void model_protect(struct model_range r)
+{
+    unsigned flags = model_rights();
+    int err = verso_protect(PAGE_AT(r.from), r.pages, flags);
+    CHECK_EQ(err, model_live(r) == r.pages ? VERSO_OK : VERSO_ABSENT);
+    for (size_t i = r.from; err == VERSO_OK && i < r.from + r.pages; i++)
+        model.flags[i] = (unsigned char)flags;
+}
+
+static void model_compare(struct model_range r)
+{
+    for (size_t i = r.from; i < r.from + r.pages; i++) {
+        if (pfn_at(PAGE_AT(i)) != model.pfn[i] ||
+            (model.pfn[i] && flags_at(PAGE_AT(i)) != model.flags[i])) {
+            test_note("page %zu: frame 0x%x, not 0x%x; flags 0x%x, not 0x%x", i,
+                pfn_at(PAGE_AT(i)), model.pfn[i], flags_at(PAGE_AT(i)),
+                model.flags[i]);
+            CHECK(pfn_at(PAGE_AT(i)) == model.pfn[i]);
+            CHECK(flags_at(PAGE_AT(i)) == model.flags[i]);
+            return;
+        }
+    }
+}
+
+static void model_step(unsigned step)
+{
+    struct model_range r = model_range();
+    switch (test_random_below(4)) {
+    case 0:
+    case 1:
+        model_map(r);
+        break;
+    case 2:
+        model_unmap(r);
+        break;
+    default:
+        model_protect(r);
+        break;
+    }
+    model_compare(r);
+    if (step % 100 == 0) {
+        const char *broken = verso_check ? verso_check() : NULL;
+        if (broken)
+            test_note("step %u: %s", step, broken);
+        CHECK(!broken);
+        model_compare((struct model_range){0, MODEL_PAGES});
+    }
+}
+
+/* pitfalls 39, 44. */
+TEST(two_thousand_random_operations_agree_with_an_array)
+{
+    for (size_t i = 0; i < MODEL_PAGES; i++)
+        model.pfn[i] = 0;
+    trim();
+    size_t before = tables();
+    for (unsigned step = 1; step <= 2000 && !test_has_failed(); step++)
+        model_step(step);
+    model_compare((struct model_range){0, MODEL_PAGES});
+    CHECK_OK(verso_unmap(window(), MODEL_PAGES));
+    trim();
+    CHECK_EQ(tables(), before);
+}
+
+SUITE(paging, a_page_is_mapped_used_and_unmapped,
+    every_right_and_cache_type_is_told_as_it_was_declared,
+    a_page_without_rights_faults_and_keeps_its_frame_and_contents,
+    a_page_that_is_made_read_only_refuses_writes_at_once,
+    a_page_that_is_made_writable_is_written_without_a_flush,
+    eight_mebibytes_that_are_aligned_take_large_pages,
+    frames_that_are_not_aligned_as_the_addresses_take_small_pages,
+    a_range_with_ragged_ends_has_small_pages_only_there,
+    a_list_of_frames_is_mapped_one_a_page,
+    unmapping_a_part_of_a_large_page_leaves_the_rest,
+    protecting_a_part_of_a_large_page_leaves_the_rest,
+    a_large_page_in_use_is_split_under_its_contents,
+    a_split_is_flushed_before_the_small_pages_are_used,
+    mapping_over_anything_mapped_is_refused_and_changes_nothing,
+    protecting_a_hole_is_refused_and_changes_nothing,
+    writable_and_executable_must_be_asked_for_by_name,
+    ranges_that_are_none_are_refused, the_mirror_and_the_last_page_are_refused,
+    ranges_up_to_the_last_page_but_one_work,
+    the_mirror_shows_the_root_to_the_supervisor_only,
+    users_reach_user_pages_and_no_others,
+    a_page_given_to_users_is_reached_by_them,
+    a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all,
+    a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
+    tables_go_with_their_last_page,
+    a_page_mapped_and_unmapped_a_thousand_times_takes_one_table,
+    a_new_table_is_empty_whatever_its_frame_held,
+    a_range_mapped_anew_shows_the_new_frames,
+    what_is_unmapped_cannot_be_reached_any_more,
+    small_pages_where_a_large_one_was_show_their_own_frames,
+    the_mirror_shows_the_new_table_where_one_was_replaced,
+    the_mirror_shows_the_table_that_a_split_made,
+    harvest_tells_each_use_once_and_loses_none,
+    a_new_mapping_of_a_used_frame_starts_unused,
+    a_large_page_is_harvested_as_a_whole,
+    a_map_that_runs_out_of_tables_has_mapped_nothing,
+    a_split_that_finds_no_table_leaves_the_large_pages,
+    two_thousand_random_operations_agree_with_an_array);

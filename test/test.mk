@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+#
+# Included by the Makefile: what the tests need beside the kernel. The suites
+# run twice over, in QEMU (build/x86/verso-test.elf) and as a Linux process on
+# the simulated machine of arch/um, under ASan and UBSan (build/um/verso-test).
+
+# Calls that can run out of memory, led through test/inject.c by the linker.
+WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
+	verso_frame_alloc_bulk verso_back_commit verso_i_node_alloc
+
+UM := build/um
+UM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+UM_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
+	-Iarch/um
+# The library is compiled as for a kernel, but for the sanitizers.
+UM_LIB_FLAGS  := $(UM_COMMON) -ffreestanding $(HAS_all)
+UM_TEST_FLAGS := $(UM_COMMON) -ffreestanding -Isrc -Ikernel -Itest
+UM_HOST_FLAGS := $(UM_COMMON)
+
+# Of the kernel, what is tested and knows no machine.
+UM_KERNEL := kernel/text.c kernel/archive.c kernel/trace.c kernel/replay.c
+
+# The storeys and lists of the part `all`, once they exist.
+UM_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard \
+	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
+	$(filter-out test/inject-none.c,$(wildcard test/*.c)) \
+	arch/um/machine.c $(wildcard test/host/*.c) $(UM_KERNEL))
+
+UM_FLAGS_NOW := $(CC) $(UM_LIB_FLAGS) $(UM_TEST_FLAGS) $(CFLAGS)
+$(UM)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(UM_FLAGS_NOW)' | cmp -s - $@ || echo '$(UM_FLAGS_NOW)' >$@
+
+$(UM)/src/%.o: src/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(UM_LIB_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(UM)/test/host/%.o: test/host/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(UM)/test/%.o: test/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(UM_TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(UM)/kernel/%.o: kernel/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(UM_TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(UM)/arch/um/%.o: arch/um/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(UM)/verso-test: $(UM_OBJS)
+	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS)) \
+		-o $@ $(UM_OBJS)
+comma := ,
+
+-include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d)
+
+.PHONY: um
+um: $(UM)/verso-test
+
+TEST_NEEDS += $(UM)/verso-test
