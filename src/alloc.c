@@ -2,8 +2,8 @@
 /*
  * alloc - objects of any size.
  *
- *     size --> class_of[size / word pair] --> class[] --> slab_alloc
- *       |
+ *     size --> fine[size / word pair] --> a class, a slab cache --> slab_alloc
+ *       |  `-> coarse[size / 128]
  *       `-- above the largest class: an area of whole pages
  *
  * Each class is a slab cache. Sizes are given at start, or are four to each
@@ -29,8 +29,6 @@
 
 #include "slab.h"
 
-#include <string.h>
-
 #define GRAIN      (2 * sizeof(uintptr_t)) /* sizes and alignment */
 #define FINE_MAX   1024u                   /* looked up by GRAIN */
 #define COARSE     128u                    /* above, by this */
@@ -41,8 +39,9 @@
 static struct {
     struct slab_desc class[VERSO_CLASSES_MAX];
     unsigned classes;
-    size_t largest; /* size of the last class */
-    uint8_t fine[FINE_MAX / GRAIN + 1];
+    size_t largest;        /* size of the last class */
+    struct slab_desc none; /* for sizes without a class: always empty */
+    struct slab_desc *fine[FINE_MAX / GRAIN + 1];
     uint8_t coarse[CLASS_MAX / COARSE + 1];
 } state VERSO_STATE;
 
@@ -58,11 +57,12 @@ static const uint32_t small_classes[] = {8, 24, 40, 56}; /* 32-bit: 8 apart */
 
 /* ---- classes ---- */
 
-ALWAYS_INLINE unsigned class_of(size_t size)
+/* size <= state.largest */
+static struct slab_desc *class_of(size_t size)
 {
-    if (likely(size <= FINE_MAX))
+    if (size <= FINE_MAX)
         return state.fine[(size + GRAIN - 1) / GRAIN];
-    return state.coarse[(size + COARSE - 1) / COARSE];
+    return &state.class[state.coarse[(size + COARSE - 1) / COARSE]];
 }
 
 static void class_add(uint32_t size)
@@ -79,7 +79,7 @@ static void class_add(uint32_t size)
     verso_i_slab_setup(&state.class[class], &params, class);
     size_t from = state.largest == 0 ? 0 : state.largest + 1;
     for (size_t s = from; s <= size && s <= FINE_MAX; s++)
-        state.fine[(s + GRAIN - 1) / GRAIN] = (uint8_t) class;
+        state.fine[(s + GRAIN - 1) / GRAIN] = &state.class[class];
     for (size_t s = from; s <= size; s++)
         state.coarse[(s + COARSE - 1) / COARSE] = (uint8_t) class;
     state.largest = size;
@@ -88,6 +88,8 @@ static void class_add(uint32_t size)
 int verso_i_alloc_init(const struct verso_boot *boot)
 {
     size_t small = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(state.fine); i++)
+        state.fine[i] = &state.none;
     if (boot->classes != NULL) {
         for (size_t i = 0; i < boot->class_count; i++)
             class_add(boot->classes[i]);
@@ -132,11 +134,11 @@ static void *alloc_once(size_t align, size_t size, void *caller)
 {
     if (size > state.largest || align > VERSO_PAGE_SIZE)
         return alloc_area(align, size == 0 ? 1 : size);
-    unsigned class = class_of(size);
-    while (state.class[class].layout.stride % align != 0)
-        if (++class == state.classes)
+    struct slab_desc *class = class_of(size);
+    while (class->layout.stride % align != 0)
+        if (++class == &state.class[state.classes])
             return alloc_area(align, size);
-    return slab_alloc(&state.class[class], true, caller);
+    return verso_i_slab_alloc(class, caller);
 }
 
 static NO_INLINE void *alloc_slow(size_t align, size_t size, void *caller)
@@ -149,12 +151,12 @@ static NO_INLINE void *alloc_slow(size_t align, size_t size, void *caller)
 
 void *verso_alloc(size_t size)
 {
-    if (likely(size <= state.largest)) {
-        void *object =
-            slab_alloc(&state.class[class_of(size)], true, VERSO_CALLER);
-        if (likely(object != NULL))
-            return object;
-    }
+    void *object = NULL;
+    if (likely(size <= FINE_MAX))
+        object = slab_take(
+            state.fine[(size + GRAIN - 1) / GRAIN], true, VERSO_CALLER);
+    if (likely(object != NULL))
+        return object;
     return alloc_slow(1, size, VERSO_CALLER);
 }
 
@@ -211,26 +213,24 @@ static NO_INLINE void free_area(void *object)
     verso_i_area_free(verso_i_area_kernel(), area);
 }
 
-/* A cache of its own is not alloc's to free into. */
-static VERSO_NORETURN NO_INLINE void foreign_panic(
-    const struct slab_entry *entry, const void *object)
+/* Anything but an object of a class: an area, nothing, or a mistake. */
+static NO_INLINE void free_slow(void *object)
 {
-    verso_panic(
-        "alloc: free of %p: an object of cache %s", object, entry->desc->name);
+    const struct slab_entry *entry = slab_find(object);
+    if (object == NULL)
+        return;
+    VERSO_VERIFY(entry == NULL, "alloc: free of %p: an object of cache %s",
+        object, entry->desc->name);
+    free_area(object);
 }
 
 void verso_free(void *object)
 {
     uint32_t word = pagemap_get(&verso_i_pagemap, (vaddr_t)object);
-    if (likely(pagemap_kind(word) == KIND_SLAB)) {
-        struct slab_entry *entry = node_get(pagemap_node(word));
-        if (unlikely(pagemap_class(word) == PAGEMAP_CLASS_NONE))
-            foreign_panic(entry, object);
-        slab_free(entry, object, true, VERSO_CALLER);
-        return;
-    }
-    if (object != NULL)
-        free_area(object);
+    if (likely(pagemap_is_class(word)))
+        slab_free(node_get(pagemap_node(word)), object, true, VERSO_CALLER);
+    else
+        free_slow(object);
 }
 
 void verso_free_sized(void *object, size_t size)

@@ -38,8 +38,6 @@
 #include <verso/back.h>
 #include <verso/fault.h>
 
-#include <string.h>
-
 static struct area_map kernel_map VERSO_STATE;
 
 #define STOCK_MAX   64
@@ -80,6 +78,12 @@ static unsigned back_flags(unsigned flags)
     return out;
 }
 
+/* A constant for the kernel's map, where it is inlined. */
+ALWAYS_INLINE struct pagemap *pagemap_of(const struct area_map *map)
+{
+    return map == &kernel_map ? &verso_i_pagemap : map->pagemap;
+}
+
 /* ---- bins ---- */
 
 static unsigned size_highest(size_t n)
@@ -102,7 +106,7 @@ ALWAYS_INLINE struct bin bin_of(size_t pages)
         high - 2, (unsigned)(pages >> (high - 3)) & (BIN_SLOTS - 1)};
 }
 
-static void bin_insert(struct area_map *map, uint32_t node)
+ALWAYS_INLINE void bin_insert(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
     struct bin bin = bin_of(area->pages);
@@ -116,15 +120,13 @@ static void bin_insert(struct area_map *map, uint32_t node)
     map->rows |= (uint32_t)1 << bin.row;
     map->slots[bin.row] |= (uint32_t)1 << bin.slot;
     map->free++;
-    map->free_pages += area->pages;
 }
 
-static void bin_remove(struct area_map *map, uint32_t node)
+ALWAYS_INLINE void bin_remove(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
     uint32_t prev = area->bin.prev, next = area->bin.next;
     map->free--;
-    map->free_pages -= area->pages;
     if (next != NODE_NONE)
         area_get(next)->bin.prev = prev;
     if (prev != NODE_NONE) {
@@ -141,7 +143,7 @@ static void bin_remove(struct area_map *map, uint32_t node)
 }
 
 /* First bin at or after (row, slot) that has a range; its first one. */
-static uint32_t bin_first(const struct area_map *map, struct bin bin)
+ALWAYS_INLINE uint32_t bin_first(const struct area_map *map, struct bin bin)
 {
     uint32_t slots = map->slots[bin.row] & ~bits_below(bin.slot);
     if (slots == 0) {
@@ -156,7 +158,7 @@ static uint32_t bin_first(const struct area_map *map, struct bin bin)
 
 /* A free range of at least `pages`: any of a bin where all are, or the first
  * in the bin below that is. */
-static uint32_t bin_find(const struct area_map *map, size_t pages)
+ALWAYS_INLINE uint32_t bin_find(const struct area_map *map, size_t pages)
 {
     size_t rounded = pages;
     if (pages >= BIN_SLOTS)
@@ -176,12 +178,12 @@ static uint32_t bin_find(const struct area_map *map, size_t pages)
 
 uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
 {
-    uint32_t word = pagemap_get(map->pagemap, va);
+    uint32_t word = pagemap_get(pagemap_of(map), va);
     if (pagemap_kind(word) == KIND_NONE)
         word = pagemap_get(
-            map->pagemap, verso_i_pagemap_find_start(map->pagemap, va));
+            pagemap_of(map), verso_i_pagemap_find_start(pagemap_of(map), va));
     uint32_t node = pagemap_node(word);
-    if (pagemap_kind(word) == KIND_SLAB)
+    if (pagemap_is_slab(word))
         return ((const struct area_override *)node_get(node))->area;
     return node;
 }
@@ -265,13 +267,13 @@ struct node_plan {
     unsigned count;
 };
 
-static void stock_add(struct area_map *map, uint32_t node)
+ALWAYS_INLINE void stock_add(struct area_map *map, uint32_t node)
 {
     area_get(node)->next = (uint32_t)map->nodes.first;
     stock_push(&map->nodes, node, 1);
 }
 
-static uint32_t stock_take(struct area_map *map)
+ALWAYS_INLINE uint32_t stock_take(struct area_map *map)
 {
     uint32_t node = (uint32_t)map->nodes.first;
     if (likely(node != NODE_NONE))
@@ -308,47 +310,55 @@ static void plan_return(struct area_map *map, struct node_plan *plan)
         stock_add(map, plan->node[--plan->count]);
 }
 
-/* Drops the lock, and gives what is too much in stock to the node storey. */
-static void unlock_and_trim(struct area_map *map, bool all)
+/* Drops the lock, and gives nodes of the stock to the node storey: a batch, or
+ * all. */
+static NO_INLINE void unlock_and_give(struct area_map *map, size_t most)
 {
     uint32_t surplus = NODE_NONE;
-    if (unlikely(map->nodes.room < 0 || all)) {
-        for (unsigned i = 0; all || i < STOCK_BATCH; i++) {
-            uint32_t node = stock_take(map);
-            if (node == NODE_NONE)
-                break;
-            area_get(node)->next = surplus;
-            surplus = node;
-        }
+    for (size_t i = 0; i < most; i++) {
+        uint32_t node = stock_take(map);
+        if (node == NODE_NONE)
+            break;
+        area_get(node)->next = surplus;
+        surplus = node;
     }
     lock_drop(&map->lock);
-    while (unlikely(surplus != NODE_NONE)) {
+    while (surplus != NODE_NONE) {
         uint32_t next = area_get(surplus)->next;
         verso_i_node_free(surplus);
         surplus = next;
     }
 }
 
+/* Drops the lock; a full stock is relieved. */
+ALWAYS_INLINE void unlock(struct area_map *map)
+{
+    if (unlikely(map->nodes.room < 0))
+        unlock_and_give(map, STOCK_BATCH);
+    else
+        lock_drop(&map->lock);
+}
+
 /* ---- splitting and merging ---- */
 
-static void word_set(
+ALWAYS_INLINE void word_set(
     struct area_map *map, uint32_t node, enum pagemap_kind kind)
 {
-    pagemap_set(map->pagemap, area_get(node)->start,
+    pagemap_set(pagemap_of(map), area_get(node)->start,
         pagemap_word(kind, PAGEMAP_CLASS_NONE, node));
 }
 
-static void start_add(
+ALWAYS_INLINE void start_add(
     struct area_map *map, uint32_t node, enum pagemap_kind kind)
 {
     word_set(map, node, kind);
-    pagemap_start_add(map->pagemap, area_get(node)->start);
+    pagemap_start_add(pagemap_of(map), area_get(node)->start);
 }
 
-static void start_remove(struct area_map *map, vaddr_t start)
+ALWAYS_INLINE void start_remove(struct area_map *map, vaddr_t start)
 {
-    pagemap_set(map->pagemap, start, 0);
-    pagemap_start_remove(map->pagemap, start);
+    pagemap_set(pagemap_of(map), start, 0);
+    pagemap_start_remove(pagemap_of(map), start);
 }
 
 /* Cuts `pages` off the low end of a range, whose start bit is prepared by the
@@ -374,7 +384,7 @@ static uint32_t cut_low(
 
 /* A free range takes in its free neighbours, and goes into its bin. The bits
  * and words of those that vanish go, and so do their nodes. */
-static void free_insert(struct area_map *map, uint32_t node)
+ALWAYS_INLINE void free_insert(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
     uint32_t prev = area->prev, next = area->next;
@@ -417,6 +427,7 @@ static size_t limbo_pop(struct area_map *map, size_t most)
         if (map->limbo_first == NODE_NONE)
             map->limbo_last = NODE_NONE;
         map->limbo--;
+        map->limbo_pages -= area->pages;
         free_insert(map, node);
         popped++;
     }
@@ -434,6 +445,7 @@ static void limbo_push(struct area_map *map, uint32_t node, uint32_t flush)
         map->limbo_first = node;
     map->limbo_last = node;
     map->limbo++;
+    map->limbo_pages += area->pages;
 }
 
 /* ---- alloc ---- */
@@ -462,6 +474,13 @@ static uint32_t take_piece(struct area_map *map, uint32_t node, vaddr_t start,
     return node;
 }
 
+ALWAYS_INLINE int prepare(struct area_map *map, vaddr_t va)
+{
+    if (likely(pagemap_is_ready(pagemap_of(map), va)))
+        return 0;
+    return verso_i_pagemap_prepare(pagemap_of(map), va, 1);
+}
+
 /* Finds and takes a range. Called with the lock held, which is dropped for a
  * moment if nodes are short; the plan then has all that any piece can need, so
  * the second round is the last. */
@@ -487,9 +506,8 @@ static uint32_t take_range(struct area_map *map, const struct want *want)
                 break;
             continue;
         }
-        if (verso_i_pagemap_prepare(map->pagemap, start, 1) == 0 &&
-            (end == area_end(area) ||
-                verso_i_pagemap_prepare(map->pagemap, end, 1) == 0))
+        if (prepare(map, start) == 0 &&
+            (end == area_end(area) || prepare(map, end) == 0))
             taken = take_piece(map, node, start, want->pages, &plan);
         break;
     }
@@ -497,39 +515,103 @@ static uint32_t take_range(struct area_map *map, const struct want *want)
     return taken;
 }
 
-/* The words of all pages, for those who asked for them. */
-static int words_set(struct area_map *map, uint32_t node, uint32_t word)
+/*
+ * The same for a want without limits, alignment or guards to see to, when all
+ * that is needed is at hand: the low end of any range that is large enough.
+ * Otherwise NODE_NONE, and nothing has happened.
+ */
+ALWAYS_INLINE uint32_t take_low(struct area_map *map, size_t pages)
+{
+    uint32_t node = bin_find(map, pages);
+    if (unlikely(node == NODE_NONE))
+        return NODE_NONE;
+    struct mem_area *area = area_get(node);
+    vaddr_t start = area->start;
+    uint32_t taken = node;
+    if (area->pages > pages) {
+        taken = (uint32_t)map->nodes.first;
+        if (unlikely(taken == NODE_NONE || !pagemap_is_ready(pagemap_of(map),
+                                               start + bytes_of(pages))))
+            return NODE_NONE;
+        stock_pop(&map->nodes, area_get(taken)->next, 1);
+        bin_remove(map, node);
+        struct mem_area *low = area_get(taken);
+        low->start = start;
+        low->pages = pages;
+        low->prev = area->prev;
+        low->next = node;
+        if (low->prev != NODE_NONE)
+            area_get(low->prev)->next = taken;
+        area->prev = taken;
+        area->start = start + bytes_of(pages);
+        area->pages -= pages;
+        start_add(map, node, KIND_FREE);
+        bin_insert(map, node);
+    } else {
+        bin_remove(map, node);
+    }
+    area_get(taken)->kind = KIND_AREA;
+    map->used++;
+    map->used_pages += pages;
+    word_set(map, taken, KIND_AREA);
+    return taken;
+}
+
+/* A range in use becomes free. */
+static void untake(struct area_map *map, uint32_t node)
+{
+    map->used--;
+    map->used_pages -= area_get(node)->pages;
+    free_insert(map, node);
+}
+
+/* The words of all pages, for those who asked for them. Without memory for
+ * that, the range goes back. */
+static NO_INLINE uint32_t words_set(
+    struct area_map *map, uint32_t node, uint32_t word)
 {
     struct mem_area *area = area_get(node);
-    int err = verso_i_pagemap_prepare(map->pagemap, area->start, area->pages);
-    if (err != 0)
-        return err;
+    if (verso_i_pagemap_prepare(pagemap_of(map), area->start, area->pages) !=
+        0) {
+        untake(map, node);
+        return NODE_NONE;
+    }
     for (size_t i = 0; i < area->pages; i++)
-        pagemap_set(map->pagemap, area->start + bytes_of(i), word);
-    return 0;
+        pagemap_set(pagemap_of(map), area->start + bytes_of(i), word);
+    area->flags |= AREA_WORDS;
+    return node;
 }
 
 static void words_clear(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
     for (size_t i = 1; i < area->pages; i++)
-        pagemap_set(map->pagemap, area->start + bytes_of(i), 0);
+        pagemap_set(pagemap_of(map), area->start + bytes_of(i), 0);
     word_set(map, node, KIND_AREA);
 }
 
-static struct want want_of(
+ALWAYS_INLINE void request_verify(
     const struct area_map *map, const struct verso_area_request *r)
+{
+    VERSO_VERIFY(r->pages > 0, "area: alloc of 0 pages");
+    VERSO_VERIFY(r->align == 0 || is_power2(r->align),
+        "area: alignment %zu is no power of two", r->align);
+    VERSO_VERIFY((r->flags & ~AREA_FLAGS_MASK) == 0, "area: flags %#x",
+        r->flags & ~AREA_FLAGS_MASK);
+    VERSO_VERIFY(
+        r->fixed == 0 || (is_page_aligned(r->fixed) &&
+                             r->fixed - map->start < bytes_of(map->pages)),
+        "area: fixed address %p is unaligned or outside %p, %zu pages",
+        (void *)r->fixed, (void *)map->start, map->pages);
+}
+
+static struct want want_of(const struct verso_area_request *r)
 {
     size_t below = (r->flags & VERSO_AREA_GUARD_BELOW) ? 1 : 0;
     size_t above = (r->flags & VERSO_AREA_GUARD_ABOVE) ? 1 : 0;
     struct want want = {r->pages + below + above, below,
         r->align > VERSO_PAGE_SIZE ? r->align : VERSO_PAGE_SIZE, 0,
         UINTPTR_MAX};
-    VERSO_VERIFY(r->pages > 0, "area: alloc of 0 pages");
-    VERSO_VERIFY(r->align == 0 || is_power2(r->align),
-        "area: alignment %zu is no power of two", r->align);
-    VERSO_VERIFY((r->flags & ~AREA_FLAGS_MASK) == 0, "area: flags %#x",
-        r->flags & ~AREA_FLAGS_MASK);
     if (r->max > 0) {
         want.min = r->min;
         want.last = r->max - 1;
@@ -537,10 +619,6 @@ static struct want want_of(
         want.min = r->min;
     }
     if (r->fixed != 0) {
-        VERSO_VERIFY(is_page_aligned(r->fixed) &&
-                         r->fixed - map->start < bytes_of(map->pages),
-            "area: fixed address %p is unaligned or outside %p, %zu pages",
-            (void *)r->fixed, (void *)map->start, map->pages);
         want.min = r->fixed;
         want.last = r->fixed + bytes_of(r->pages + above) - 1;
         want.align = VERSO_PAGE_SIZE;
@@ -548,87 +626,122 @@ static struct want want_of(
     return want;
 }
 
-static int area_commit(struct area_map *map, struct mem_area *area)
+/* Only pages and flags are asked for, and no guards. */
+ALWAYS_INLINE bool is_simple(const struct verso_area_request *r)
 {
+    return (r->flags & VERSO_AREA_GUARD) == 0 && r->align <= VERSO_PAGE_SIZE &&
+           (r->min | r->max | r->fixed) == 0;
+}
+
+static NO_INLINE uint32_t take_wanted(
+    struct area_map *map, const struct verso_area_request *request)
+{
+    if (request->pages > map->pages)
+        return NODE_NONE;
+    struct want want = want_of(request);
+    return take_range(map, &want);
+}
+
+/* Takes a range and says what it is for. The lock is taken, and dropped. */
+ALWAYS_INLINE uint32_t take(struct area_map *map,
+    const struct verso_area_request *request, uint32_t page_word)
+{
+    uint32_t node = NODE_NONE;
+    request_verify(map, request);
+    lock_take(&map->lock);
+    if (unlikely(map->limbo_first != NODE_NONE))
+        limbo_pop(map, LIMBO_BATCH);
+    if (likely(is_simple(request)))
+        node = take_low(map, request->pages);
+    if (unlikely(node == NODE_NONE))
+        node = take_wanted(map, request);
+    if (likely(node != NODE_NONE)) {
+        struct mem_area *area = area_get(node);
+        area->flags = request->flags;
+        if ((area->flags & VERSO_RIGHTS_MASK) == 0)
+            area->flags |= VERSO_RW;
+        area->name = request->name;
+        if (page_word != 0)
+            node = words_set(map, node, page_word);
+    }
+    unlock(map);
+    return node;
+}
+
+/* Memory for a range just taken; on failure the range goes back. */
+static NO_INLINE uint32_t fill(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
     size_t pages;
     vaddr_t va = verso_i_area_usable(area, &pages);
-    if (area->flags & (VERSO_AREA_LAZY | VERSO_AREA_BARE))
-        return 0;
-    if (verso_host_in_interrupt())
-        return VERSO_NO_MEMORY;
-    return verso_back_commit(map->space, va, pages, back_flags(area->flags));
+    if (!verso_host_in_interrupt() &&
+        verso_back_commit(map->space, va, pages, back_flags(area->flags)) == 0)
+        return node;
+    lock_take(&map->lock);
+    if (area->flags & AREA_WORDS)
+        words_clear(map, node);
+    untake(map, node);
+    unlock(map);
+    return NODE_NONE;
 }
 
 uint32_t verso_i_area_alloc(struct area_map *map,
     const struct verso_area_request *request, uint32_t page_word)
 {
-    struct want want = want_of(map, request);
-    if (request->pages > map->pages)
-        return NODE_NONE;
-    lock_take(&map->lock);
-    if (unlikely(map->limbo_first != NODE_NONE))
-        limbo_pop(map, LIMBO_BATCH);
-    uint32_t node = take_range(map, &want);
-    if (node == NODE_NONE) {
-        unlock_and_trim(map, false);
-        return NODE_NONE;
-    }
-    struct mem_area *area = area_get(node);
-    area->flags = request->flags;
-    if ((area->flags & VERSO_RIGHTS_MASK) == 0)
-        area->flags |= VERSO_RW;
-    area->name = request->name;
-    int err = 0;
-    if (page_word != 0) {
-        err = words_set(map, node, page_word);
-        area->flags |= err == 0 ? AREA_WORDS : 0;
-    }
-    unlock_and_trim(map, false);
-    if (err == 0)
-        err = area_commit(map, area);
-    if (err == 0)
+    uint32_t node = take(map, request, page_word);
+    if (node == NODE_NONE ||
+        (request->flags & (VERSO_AREA_LAZY | VERSO_AREA_BARE)) != 0)
         return node;
-    lock_take(&map->lock);
-    if (area->flags & AREA_WORDS)
-        words_clear(map, node);
-    map->used--;
-    map->used_pages -= area->pages;
-    free_insert(map, node);
-    unlock_and_trim(map, false);
-    return NODE_NONE;
+    return fill(map, node);
 }
 
 /* ---- free ---- */
 
-void verso_i_area_free(struct area_map *map, uint32_t node)
+/* Takes the memory away, then the range waits for the flush. */
+static NO_INLINE void empty_and_free(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
-    uint32_t flush = 0;
+    size_t pages;
+    vaddr_t va = verso_i_area_usable(area, &pages);
     lock_take(&map->lock);
-    if (unlikely(area->flags & AREA_WORDS))
+    if (area->flags & AREA_WORDS)
         words_clear(map, node);
+    area->kind = KIND_LIMBO;
+    word_set(map, node, KIND_LIMBO);
     map->used--;
     map->used_pages -= area->pages;
-    if ((area->flags & VERSO_AREA_BARE) == 0) {
-        size_t pages;
-        vaddr_t va = verso_i_area_usable(area, &pages);
-        area->kind = KIND_LIMBO;
-        word_set(map, node, KIND_LIMBO);
-        lock_drop(&map->lock);
-        flush = verso_back_release(map->space, va, pages);
-        lock_take(&map->lock);
-    }
-    if (likely(flush == 0 || verso_back_done(flush)))
+    map->limbo_pages += area->pages;
+    lock_drop(&map->lock);
+    uint32_t flush = verso_back_release(map->space, va, pages);
+    lock_take(&map->lock);
+    map->limbo_pages -= area->pages;
+    if (verso_back_done(flush))
         free_insert(map, node);
     else
         limbo_push(map, node, flush);
-    unlock_and_trim(map, false);
+    unlock(map);
+}
+
+ALWAYS_INLINE void area_free(struct area_map *map, uint32_t node)
+{
+    if (unlikely((area_get(node)->flags & VERSO_AREA_BARE) == 0)) {
+        empty_and_free(map, node);
+        return;
+    }
+    lock_take(&map->lock);
+    untake(map, node);
+    unlock(map);
+}
+
+void verso_i_area_free(struct area_map *map, uint32_t node)
+{
+    area_free(map, node);
 }
 
 /* ---- the public calls ---- */
 
 /* The area whose first usable page is at `address`; panics if there is none. */
-static uint32_t get_by_address(
+static NO_INLINE uint32_t get_by_address(
     const struct area_map *map, const void *address, const char *what)
 {
     vaddr_t va = (vaddr_t)address;
@@ -659,13 +772,22 @@ void *verso_area_alloc_as(const struct verso_area_request *request)
 void *verso_area_alloc(size_t pages, unsigned flags)
 {
     struct verso_area_request request = {.pages = pages, .flags = flags};
-    return verso_area_alloc_as(&request);
+    if ((flags & VERSO_AREA_BARE) == 0 || (flags & VERSO_AREA_GUARD) != 0)
+        return verso_area_alloc_as(&request);
+    uint32_t node = take(&kernel_map, &request, 0);
+    return node != NODE_NONE ? (void *)area_get(node)->start : NULL;
 }
 
 void verso_area_free(void *address)
 {
-    uint32_t node = get_by_address(&kernel_map, address, "free");
-    verso_i_area_free(&kernel_map, node);
+    struct area_map *map = &kernel_map;
+    uint32_t word = pagemap_get(pagemap_of(map), (vaddr_t)address);
+    uint32_t node = pagemap_node(word);
+    if (unlikely(pagemap_kind(word) != KIND_AREA ||
+                 area_get(node)->start != (vaddr_t)address ||
+                 (area_get(node)->flags & VERSO_AREA_GUARD_BELOW) != 0))
+        node = get_by_address(map, address, "free");
+    area_free(map, node);
 }
 
 /* The end of a used range moves up into the free one behind it. Memory first,
@@ -680,7 +802,7 @@ static int grow_locked(struct area_map *map, uint32_t node, size_t more)
         area_get(next)->pages < more)
         return VERSO_NO_MEMORY;
     struct mem_area *room = area_get(next);
-    if (room->pages > more && verso_i_pagemap_prepare(map->pagemap,
+    if (room->pages > more && verso_i_pagemap_prepare(pagemap_of(map),
                                   room->start + bytes_of(more), 1) != 0)
         return VERSO_NO_MEMORY;
     if ((area->flags & (VERSO_AREA_LAZY | VERSO_AREA_BARE)) == 0 &&
@@ -713,7 +835,7 @@ static int shrink_locked(
     struct mem_area *area = area_get(node);
     size_t keep = area->pages - less;
     vaddr_t start = area->start + bytes_of(keep);
-    if (verso_i_pagemap_prepare(map->pagemap, start, 1) != 0)
+    if (verso_i_pagemap_prepare(pagemap_of(map), start, 1) != 0)
         return VERSO_NO_MEMORY;
     uint32_t tail_node = plan->node[--plan->count];
     struct mem_area *tail = area_get(tail_node);
@@ -754,7 +876,7 @@ int verso_area_resize(void *address, size_t pages)
     bool cut = pages < usable && err == 0;
     if (!cut)
         plan_return(map, &plan);
-    unlock_and_trim(map, false);
+    unlock(map);
     if (cut)
         verso_i_area_free(map, plan.node[0]);
     return err;
@@ -832,7 +954,7 @@ int verso_i_area_init(const struct verso_boot *boot)
     map->nodes.room = STOCK_MAX;
     uint32_t node = verso_i_node_alloc();
     if (node == NODE_NONE ||
-        verso_i_pagemap_prepare(map->pagemap, map->start, 1) != 0)
+        verso_i_pagemap_prepare(pagemap_of(map), map->start, 1) != 0)
         return VERSO_NO_MEMORY;
     struct mem_area *area = area_get(node);
     memset(area, 0, sizeof(*area));
@@ -851,8 +973,13 @@ bool verso_i_area_drain(void)
     bool progress = limbo_pop(map, SIZE_MAX) > 0;
     progress |= verso_i_pagemap_drain();
     progress |= map->nodes.first != NODE_NONE;
-    unlock_and_trim(map, true);
+    unlock_and_give(map, SIZE_MAX);
     return progress;
+}
+
+static size_t free_pages(const struct area_map *map)
+{
+    return map->pages - map->used_pages - map->limbo_pages;
 }
 
 static size_t largest_free(const struct area_map *map)
@@ -877,25 +1004,25 @@ void verso_area_stats(struct verso_area_stats *stats)
     stats->free = map->free;
     stats->limbo = map->limbo;
     stats->used_pages = map->used_pages;
-    stats->free_pages = map->free_pages;
+    stats->free_pages = free_pages(map);
     stats->largest_free = largest_free(map);
     stats->nodes = verso_i_node.used;
     lock_drop(&map->lock);
 }
 
 struct area_count {
-    size_t kind[KIND_SLAB + 1], pages[KIND_SLAB + 1];
+    size_t kind[KIND_SLAB], pages[KIND_SLAB];
 };
 
 static const char *check_range(
     const struct area_map *map, uint32_t node, struct area_count *count)
 {
     const struct mem_area *area = area_get(node);
-    uint32_t word = pagemap_get(map->pagemap, area->start);
+    uint32_t word = pagemap_get(pagemap_of(map), area->start);
     bool words = (area->flags & AREA_WORDS) != 0 && area->kind == KIND_AREA;
     if (area->kind < KIND_FREE || area->kind > KIND_LIMBO || area->pages == 0)
         return "area.1: a range has a kind and a size";
-    if (verso_i_pagemap_find_start(map->pagemap, area_end(area) - 1) !=
+    if (verso_i_pagemap_find_start(pagemap_of(map), area_end(area) - 1) !=
         area->start)
         return "area.3: the only start bit of a range is its first page's";
     if (!words && word != pagemap_word((enum pagemap_kind)area->kind,
@@ -962,7 +1089,7 @@ const char *verso_i_area_check(void)
     if (count.kind[KIND_FREE] != map->free ||
         count.kind[KIND_AREA] != map->used ||
         count.kind[KIND_LIMBO] != map->limbo ||
-        count.pages[KIND_FREE] != map->free_pages ||
+        count.pages[KIND_LIMBO] != map->limbo_pages ||
         count.pages[KIND_AREA] != map->used_pages)
         return "area.5: every range and page is counted";
     return check_bins(map);
@@ -1014,7 +1141,7 @@ void verso_i_area_report(void)
     verso_print("areas: %zu in use (%zu pages), of them %zu slabs (%zu pages); "
                 "%zu free ranges (%zu pages, the largest %zu); %zu in limbo\n",
         map->used, map->used_pages, slabs, slab_pages, map->free,
-        map->free_pages, largest_free(map), map->limbo);
+        free_pages(map), largest_free(map), map->limbo);
 }
 
 void verso_i_area_describe(const struct area_map *map, vaddr_t va)

@@ -56,7 +56,7 @@ struct area_map {
     struct stock nodes;
     uint32_t limbo_first, limbo_last; /* in the order of their flushes */
     size_t used, free, limbo;
-    size_t used_pages, free_pages;
+    size_t used_pages, limbo_pages;
 };
 
 struct area_map *verso_i_area_kernel(void);

@@ -34,6 +34,21 @@ static void frame_prepare(pfn_t pfn, unsigned flags)
         verso_i_paging_clear(pfn);
 }
 
+/* The usual case of a first touch, without a chain. */
+static int commit_one(struct space *space, vaddr_t va, unsigned flags)
+{
+    struct paging_source source = {NULL, PFN_NONE, false};
+    source.first = verso_frame_alloc1(zone_of(flags));
+    if (pfn_is_none(source.first))
+        return VERSO_NO_MEMORY;
+    if (flags & (VERSO_CACHE_MASK | VERSO_BACK_ZERO))
+        frame_prepare(source.first, flags);
+    int err = verso_i_paging_map(space, va, 1, flags, &source);
+    if (err != 0)
+        verso_frame_free1(source.first);
+    return err;
+}
+
 static int commit_run(
     struct space *space, vaddr_t va, size_t pages, unsigned flags)
 {
@@ -55,6 +70,8 @@ int verso_back_commit(
     struct paging_source source = {NULL, PFN_NONE, true};
     struct verso_chain chain;
     space = space_or_kernel(space);
+    if (pages == 1)
+        return commit_one(space, va, flags);
     if (flags & VERSO_BACK_CONTIG)
         return commit_run(space, va, pages, flags);
     int err = verso_frame_alloc_bulk(&chain, pages, zone_of(flags));

@@ -8,7 +8,7 @@
  *      +--------+--------+--------+--------+-------------------+
  *      | used   | free --|------->| free->0| never touched     |
  *      +--------+--------+--------+--------+-------------------+
- *               ^ free                     ^ carved = 4, used = 1
+ *               ^ free                     ^ carved = 4; left = count - 1
  *
  * Free pieces are linked through themselves; pieces that were never handed out
  * are not linked and not touched: only counted. So making a slab costs
@@ -24,8 +24,8 @@
 
 struct carve {
     void *free;      /* NULL: none that was handed out before */
-    uint16_t used;   /* pieces handed out now */
-    uint16_t carved; /* pieces handed out at least once */
+    uint32_t left;   /* pieces that can be handed out */
+    uint32_t carved; /* pieces handed out at least once */
 };
 
 /* The geometry: constant for all runs of a kind. */
@@ -45,24 +45,33 @@ NO_SANITIZE static inline void *link_get(const void *piece, uint32_t at)
     return *(void *const *)((vaddr_t)piece + at);
 }
 
-/* A piece; there is one: used < count. */
-ALWAYS_INLINE void *carve_take(
-    struct carve *run, uint32_t link, uint32_t stride, vaddr_t base)
+/* The next piece that was never handed out; there is one. */
+static inline void *carve_fresh(
+    struct carve *run, const struct carve_shape *shape, vaddr_t base)
 {
-    void *piece = run->free;
-    run->used++;
-    if (likely(piece != NULL)) {
-        run->free = link_get(piece, link);
-        return piece;
-    }
-    return (void *)(base + (uintptr_t)run->carved++ * stride);
+    return (void *)(base + (uintptr_t)run->carved++ * shape->stride);
 }
 
+/* A piece that was given back, and a place less; NULL: none was. */
+ALWAYS_INLINE void *carve_take(struct carve *run, uint32_t link)
+{
+    void *piece = run->free;
+    if (likely(piece != NULL))
+        run->free = link_get(piece, link);
+    return piece;
+}
+
+/* Puts it back; the user counts `left` up and down. */
 ALWAYS_INLINE void carve_give(struct carve *run, uint32_t link, void *piece)
 {
     link_set(piece, link, run->free);
     run->free = piece;
-    run->used--;
+}
+
+static inline uint32_t carve_used(
+    const struct carve *run, const struct carve_shape *shape)
+{
+    return shape->count - run->left;
 }
 
 /* Is a piece in the free list? For checks: linear. A list that is longer than
@@ -92,7 +101,8 @@ static inline bool carve_is_valid(
             return false;
         at = link_get(at, shape->link);
     }
-    return run->carved <= shape->count && run->used + free == run->carved;
+    return run->carved <= shape->count &&
+           run->left == shape->count - run->carved + free;
 }
 
 #endif

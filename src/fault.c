@@ -33,18 +33,19 @@ static unsigned rights_wanted(unsigned code)
 enum verso_fault verso_fault(vaddr_t va, unsigned code)
 {
     struct area_map *map = verso_i_area_kernel();
+    int err = VERSO_ABSENT;
     if ((code & VERSO_FAULT_PRESENT) == 0) {
-        int err = verso_i_area_touch(map, va, rights_wanted(code));
+        err = verso_i_area_touch(map, va, rights_wanted(code));
         if (err == VERSO_NO_MEMORY && verso_reclaim())
             err = verso_i_area_touch(map, va, rights_wanted(code));
         if (err == 0)
             return VERSO_FAULT_HANDLED;
-        if (err == VERSO_NO_MEMORY)
-            return VERSO_FAULT_NO_MEMORY;
     }
 #if VERSO_HAS_PAGING
+    /* also where the page that memory was short for is there already */
     if (verso_i_paging_allows(verso_space_kernel(), va, code))
         return VERSO_FAULT_SPURIOUS;
 #endif
-    return VERSO_FAULT_NOT_OURS;
+    return err == VERSO_NO_MEMORY ? VERSO_FAULT_NO_MEMORY
+                                  : VERSO_FAULT_NOT_OURS;
 }

@@ -62,7 +62,8 @@ struct heap_layout verso_i_heap_layout(const struct verso_boot *boot)
     const size_t pages = boot->heap_pages;
     const size_t a_leaf = VERSO_PAGE_SIZE / sizeof(uint32_t);
     struct heap_layout l;
-    l.leaf_pages = (pages + a_leaf - 1) / a_leaf;
+    /* pagemap.h: leaves for the heap, or for all of 32 bits */
+    l.leaf_pages = sizeof(vaddr_t) == 4 ? 1024 : (pages + a_leaf - 1) / a_leaf;
     l.bits_pages = (l.leaf_pages + 31) / 32;
     l.node_pages = pages / 128 < 16 ? 16 : pages / 128;
     if (l.node_pages > BITSET_MAX)
@@ -114,7 +115,8 @@ static int page_add(void)
     verso_i_node.depth--;
     if (err != 0)
         return err;
-    page_get(page)->carve = (struct carve){NULL, 1, 1}; /* slot 0: this */
+    page_get(page)->carve =
+        (struct carve){NULL, NODES_A_PAGE - 1, 1}; /* slot 0: this */
     bitset_remove(&verso_i_node.absent, page);
     bitset_add(&verso_i_node.partial, page);
     verso_i_node.pages++;
@@ -128,9 +130,11 @@ uint32_t verso_i_node_alloc(void)
     if (verso_i_node.partial.top != 0 || page_add() == 0) {
         uint32_t page = bitset_lowest(&verso_i_node.partial);
         struct carve *carve = &page_get(page)->carve;
-        void *at = carve_take(carve, shape.link, shape.stride, page_va(page));
+        void *at = carve_take(carve, shape.link);
+        if (at == NULL)
+            at = carve_fresh(carve, &shape, page_va(page));
         node = (uint32_t)(((vaddr_t)at - verso_i_node.start) / NODE_SIZE);
-        if (carve->used == NODES_A_PAGE)
+        if (--carve->left == 0)
             bitset_remove(&verso_i_node.partial, page);
         verso_i_node.used++;
     }
@@ -144,7 +148,7 @@ void verso_i_node_free(uint32_t node)
     lock_take(&verso_i_node.lock);
     struct carve *carve = &page_get(page)->carve;
     VERSO_ASSERT(!carve_is_free(carve, &shape, node_get(node)));
-    if (carve->used == NODES_A_PAGE)
+    if (carve->left++ == 0)
         bitset_add(&verso_i_node.partial, page);
     carve_give(carve, shape.link, node_get(node));
     verso_i_node.used--;
@@ -158,7 +162,7 @@ bool verso_i_node_drain(void)
     lock_take(&verso_i_node.lock);
     for (uint32_t page = 0; page < verso_i_node.window_pages; page++) {
         if (!bitset_has(&verso_i_node.partial, page) ||
-            page_get(page)->carve.used > 1)
+            carve_used(&page_get(page)->carve, &shape) > 1)
             continue;
         bitset_remove(&verso_i_node.partial, page);
         if (!verso_back_done(verso_back_release(NULL, page_va(page), 1)))
@@ -193,11 +197,12 @@ const char *verso_i_node_check(void)
             continue;
         }
         const struct carve *carve = &page_get(page)->carve;
-        if (!carve_is_valid(carve, &shape, page_va(page)) || carve->used < 1)
+        if (!carve_is_valid(carve, &shape, page_va(page)) ||
+            carve_used(carve, &shape) < 1)
             return "node.1: the free list of a page is sound";
-        if (partial != (carve->used < NODES_A_PAGE))
+        if (partial != (carve->left > 0))
             return "node.2: partial pages are those with a free node";
-        used += carve->used - 1u;
+        used += carve_used(carve, &shape) - 1;
         pages++;
     }
     if (used != verso_i_node.used || pages != verso_i_node.pages) {

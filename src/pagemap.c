@@ -7,7 +7,8 @@
  *
  * A leaf that was never filled is a page of zeros, so looking up any address
  * whatever takes a range check and two loads, and never faults. The range
- * check is the check for foreign pointers.
+ * check is the check for foreign pointers; where an address has 32 bits the
+ * root covers all of them, and a page of zeros does the checking.
  *
  * A range (mem_area) has a word at its first page only, so that making one of
  * any size costs the same; a slab has one at each page. For an address in the
@@ -36,7 +37,8 @@
 
 struct pagemap verso_i_pagemap VERSO_STATE;
 
-static const uint32_t zeros[PAGEMAP_LEAF_PAGES];
+const uint32_t verso_i_pagemap_zeros[PAGEMAP_LEAF_PAGES];
+#define zeros verso_i_pagemap_zeros
 
 #define BITS_LEAVES (VERSO_PAGE_SIZE / (PAGEMAP_LEAF_PAGES / 8)) /* 32 */
 
@@ -44,10 +46,9 @@ int verso_i_pagemap_init(const struct verso_boot *boot)
 {
     struct heap_layout layout = verso_i_heap_layout(boot);
     struct pagemap *map = &verso_i_pagemap;
-    map->start = layout.area_start;
-    map->pages = layout.area_pages;
-    map->leaves =
-        (layout.area_pages + PAGEMAP_LEAF_PAGES - 1) / PAGEMAP_LEAF_PAGES;
+    map->start = PAGEMAP_COVERS_ALL ? 0 : layout.area_start;
+    map->pages = layout.leaf_pages * PAGEMAP_LEAF_PAGES;
+    map->leaves = layout.leaf_pages;
     VERSO_VERIFY(map->leaves <= PAGEMAP_LEAVES,
         "pagemap: a heap of %zu pages is too large (%u)", layout.area_pages,
         PAGEMAP_LEAVES * PAGEMAP_LEAF_PAGES);
@@ -115,9 +116,8 @@ static int leaf_add(struct pagemap *map, size_t leaf)
 
 int verso_i_pagemap_prepare(struct pagemap *map, vaddr_t va, size_t pages)
 {
-    size_t first = ((va - map->start) >> VERSO_PAGE_SHIFT) / PAGEMAP_LEAF_PAGES;
-    size_t last = (((va - map->start) >> VERSO_PAGE_SHIFT) + pages - 1) /
-                  PAGEMAP_LEAF_PAGES;
+    size_t first = pagemap_page(map, va) / PAGEMAP_LEAF_PAGES;
+    size_t last = (pagemap_page(map, va) + pages - 1) / PAGEMAP_LEAF_PAGES;
     for (size_t leaf = first; leaf <= last; leaf++) {
         if (likely(leaf_is_there(map, leaf)))
             continue;
@@ -130,7 +130,7 @@ int verso_i_pagemap_prepare(struct pagemap *map, vaddr_t va, size_t pages)
 
 vaddr_t verso_i_pagemap_find_start(const struct pagemap *map, vaddr_t va)
 {
-    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
+    size_t page = pagemap_page(map, va);
     size_t leaf = page / PAGEMAP_LEAF_PAGES;
     uint32_t word = (uint32_t)(page / 32 % 32);
     uint32_t found = 0;
@@ -223,7 +223,7 @@ const char *verso_i_pagemap_check(void)
 
 void verso_i_pagemap_report(void)
 {
-    verso_print("pagemap: %zu pages, describing %p to %p\n",
-        verso_i_pagemap.committed, (void *)verso_i_pagemap.start,
-        (void *)(verso_i_pagemap.start + bytes_of(verso_i_pagemap.pages)));
+    verso_print("pagemap: %zu pages at %p, bits at %p\n",
+        verso_i_pagemap.committed, (void *)verso_i_pagemap.leaf_start,
+        (void *)verso_i_pagemap.bits_start);
 }

@@ -5,20 +5,28 @@
 
 #include "node.h"
 
-/* A word of the map: kind, class and node. 0: nothing is known of the page. */
-#define PAGEMAP_KIND_BITS  3u
-#define PAGEMAP_CLASS_BITS 7u
-#define PAGEMAP_CLASS_NONE 127u
+/*
+ * A word of the map, from its top: kind (3 bits), class (7), node (22). 0:
+ * nothing is known of the page. Slabs are the kinds with the top bit set.
+ */
+#define PAGEMAP_KIND_SHIFT  29u
+#define PAGEMAP_CLASS_SHIFT NODE_INDEX_BITS
+#define PAGEMAP_CLASS_NONE  127u
 enum pagemap_kind {
     KIND_NONE = 0,
-    KIND_FREE,  /* first page of a free range: a mem_area */
-    KIND_AREA,  /* first page of an area in use */
-    KIND_LIMBO, /* first page of one that waits for its flush */
-    KIND_SLAB,  /* each page of a slab: a slab_entry */
+    KIND_FREE = 1,  /* first page of a free range: a mem_area */
+    KIND_AREA = 2,  /* first page of an area in use */
+    KIND_LIMBO = 3, /* first page of one that waits for its flush */
+    KIND_SLAB = 4,  /* each page of a slab of some cache: a slab_entry */
+    KIND_CLASS = 7, /* each page of a slab of one of alloc's classes */
 };
 
 #define PAGEMAP_LEAF_PAGES 1024u /* pages that a leaf describes */
 #define PAGEMAP_LEAVES     1024u /* leaves at the most: 4 GiB of addresses */
+
+/* Where addresses have 32 bits the root has an entry for every one of them,
+ * and the range check is to find an empty leaf there. */
+#define PAGEMAP_COVERS_ALL (sizeof(vaddr_t) == 4)
 
 struct pagemap {
     vaddr_t start;
@@ -45,32 +53,60 @@ bool verso_i_pagemap_drain(void);
 static inline uint32_t pagemap_word(
     enum pagemap_kind kind, unsigned class, uint32_t node)
 {
-    return (uint32_t)kind | (uint32_t) class << PAGEMAP_KIND_BITS |
-           node << (PAGEMAP_KIND_BITS + PAGEMAP_CLASS_BITS);
+    return (uint32_t)kind << PAGEMAP_KIND_SHIFT |
+           (uint32_t) class << PAGEMAP_CLASS_SHIFT | node;
 }
 
 static inline enum pagemap_kind pagemap_kind(uint32_t word)
 {
-    return (enum pagemap_kind)(word & ((1u << PAGEMAP_KIND_BITS) - 1));
+    return (enum pagemap_kind)(word >> PAGEMAP_KIND_SHIFT);
+}
+
+/* KIND_SLAB or KIND_CLASS. */
+ALWAYS_INLINE bool pagemap_is_slab(uint32_t word)
+{
+    return (int32_t)word < 0;
+}
+
+/* KIND_CLASS, the largest kind. */
+ALWAYS_INLINE bool pagemap_is_class(uint32_t word)
+{
+    return word >= (uint32_t)KIND_CLASS << PAGEMAP_KIND_SHIFT;
 }
 
 static inline unsigned pagemap_class(uint32_t word)
 {
-    return word >> PAGEMAP_KIND_BITS & ((1u << PAGEMAP_CLASS_BITS) - 1);
+    return word >> PAGEMAP_CLASS_SHIFT &
+           ((1u << (PAGEMAP_KIND_SHIFT - PAGEMAP_CLASS_SHIFT)) - 1);
 }
 
 static inline uint32_t pagemap_node(uint32_t word)
 {
-    return word >> (PAGEMAP_KIND_BITS + PAGEMAP_CLASS_BITS);
+    return word & ((1u << NODE_INDEX_BITS) - 1);
+}
+
+/* Number of a page of the map. */
+ALWAYS_INLINE size_t pagemap_page(const struct pagemap *map, vaddr_t va)
+{
+    return (PAGEMAP_COVERS_ALL ? va : va - map->start) >> VERSO_PAGE_SHIFT;
 }
 
 /* The word of an address: two dependent loads. 0 for one outside the map. */
 ALWAYS_INLINE uint32_t pagemap_get(const struct pagemap *map, vaddr_t va)
 {
-    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
-    if (unlikely(page >= map->pages))
+    size_t page = pagemap_page(map, va);
+    if (!PAGEMAP_COVERS_ALL && unlikely(page >= map->pages))
         return 0;
     return map->root[page / PAGEMAP_LEAF_PAGES][page % PAGEMAP_LEAF_PAGES];
+}
+
+extern const uint32_t verso_i_pagemap_zeros[PAGEMAP_LEAF_PAGES];
+
+/* Can word and start bit of the page at va be set? */
+ALWAYS_INLINE bool pagemap_is_ready(const struct pagemap *map, vaddr_t va)
+{
+    return map->root[pagemap_page(map, va) / PAGEMAP_LEAF_PAGES] !=
+           verso_i_pagemap_zeros;
 }
 
 /* Makes sure that words and start bits of [va, va + pages) can be set. */
@@ -80,8 +116,7 @@ VERSO_MUST_CHECK int verso_i_pagemap_prepare(
 /* Sets the word of a prepared page. */
 ALWAYS_INLINE void pagemap_set(struct pagemap *map, vaddr_t va, uint32_t word)
 {
-    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
-    VERSO_ASSERT(page < map->pages);
+    size_t page = pagemap_page(map, va);
     uint32_t *leaf =
         (uint32_t *)(map->leaf_start + bytes_of(page / PAGEMAP_LEAF_PAGES));
     leaf[page % PAGEMAP_LEAF_PAGES] = word;
@@ -95,9 +130,13 @@ ALWAYS_INLINE uint32_t *pagemap_bits(const struct pagemap *map, size_t page)
 
 ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
 {
-    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
+    size_t page = pagemap_page(map, va);
     size_t leaf = page / PAGEMAP_LEAF_PAGES;
-    *pagemap_bits(map, page) |= (uint32_t)1 << page % 32;
+    uint32_t *bits = pagemap_bits(map, page);
+    uint32_t before = *bits;
+    *bits = before | (uint32_t)1 << page % 32;
+    if (before != 0) /* the summaries say so already */
+        return;
     map->words[leaf] |= (uint32_t)1 << page / 32 % 32;
     map->filled[leaf / 32] |= (uint32_t)1 << leaf % 32;
     map->top |= (uint32_t)1 << leaf / 32;
@@ -105,7 +144,7 @@ ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
 
 ALWAYS_INLINE void pagemap_start_remove(struct pagemap *map, vaddr_t va)
 {
-    size_t page = (va - map->start) >> VERSO_PAGE_SHIFT;
+    size_t page = pagemap_page(map, va);
     size_t leaf = page / PAGEMAP_LEAF_PAGES;
     uint32_t *bits = pagemap_bits(map, page);
     *bits &= ~((uint32_t)1 << page % 32);

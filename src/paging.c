@@ -61,8 +61,6 @@
 
 #include <mmu.h>
 
-#include <string.h>
-
 struct space {
     struct lock lock;
     pfn_t root;
@@ -301,8 +299,11 @@ static void flush_local(const struct flush *batch)
     paging.invalidations += batch->total;
     for (unsigned r = 0; r < batch->ranges; r++) {
         const struct flush_range *range = &batch->range[r];
-        for (size_t i = 0; i < range->count; i++)
-            mmu_invalidate(range->va + i * range->step);
+        vaddr_t va = range->va;
+        for (size_t left = range->count; left > 0; left--) {
+            mmu_invalidate(va);
+            va += range->step;
+        }
     }
 }
 
@@ -584,10 +585,9 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
             differs |= cache_differs(*list, cache);
         s->list = end;
     } else if (s->chained) {
-        for (size_t i = 0; i < pages; i++) {
-            differs |= cache_differs(s->first, cache);
+        /* fresh from back, which has given them their type */
+        for (size_t i = 0; i < pages && m->pages > pages; i++)
             s->first = pfn_make(frame_get(s->first)->link);
-        }
     } else {
         for (size_t i = 0; i < pages; i++)
             differs |= cache_differs(pfn_add(s->first, i), cache);
@@ -702,55 +702,93 @@ static void map_commit(
     }
 }
 
+static NO_INLINE int map_many(struct space *space, const struct map_state *m)
+{
+    struct verso_chain tables;
+    size_t needed;
+    int err = map_plan(space, *m, &needed);
+    if (err == 0)
+        err = tables_take(space, needed, &tables);
+    if (err == 0)
+        map_commit(space, *m, &tables);
+    return err;
+}
+
+/* One page whose table is there, as most first touches are: plan and commit
+ * are a look and a store. */
+ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
+{
+    struct pte *entry;
+    pfn_t pfn = m->source.list != NULL ? m->source.list[0] : m->source.first;
+    if (unlikely(find_entry(space, m->va, &entry) > 0))
+        return map_many(space, m);
+    if (pte_is_live(pte_load(entry)))
+        return VERSO_EXISTS;
+    if (cache_differs(pfn, (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT))
+        return VERSO_DENIED;
+    if (m->flags & VERSO_USER)
+        allow_user(space, m->va);
+    live_add(space, 0, m->va, 1);
+    pte_store(entry, pte_leaf(pfn, pte_bits(0, m->flags)));
+    return 0;
+}
+
 int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
     unsigned flags, const struct paging_source *source)
 {
-    struct map_state m = {va, pages, flags, *source};
-    struct verso_chain tables;
-    size_t needed;
+    const struct map_state m = {va, pages, flags, *source};
     int err = range_check(space, va, pages);
     if (err == 0)
         err = rights_check(flags);
     if (err != 0)
         return err;
     lock_take(&space->lock);
-    err = map_plan(space, m, &needed);
-    if (err == 0)
-        err = tables_take(space, needed, &tables);
-    if (err == 0)
-        map_commit(space, m, &tables);
+    err = pages == 1 ? map_one(space, &m) : map_many(space, &m);
     lock_drop(&space->lock);
     return err;
 }
 
 /* ---- unmap ---- */
 
-/* A page is going: its frames come along, for the batch's owner to free. */
-static void flush_collect(struct flush *batch, pfn_t first, size_t pages)
+/* A large page is going: its frames come along, as a chain for the batch's
+ * owner to free. */
+static void collect_large(struct flush *batch, struct pte e, unsigned level)
 {
-    for (size_t i = 0; i < pages; i++)
-        if (frame_find(pfn_add(first, i)) != NULL)
-            chain_push(&batch->frames, pfn_add(first, i));
+    for (size_t i = 0; i < MMU_LEVEL_PAGES(level); i++)
+        if (frame_find(pfn_add(pte_pfn(e), i)) != NULL)
+            chain_push(&batch->frames, pfn_add(pte_pfn(e), i));
 }
 
-/* Clears `count` entries of one table; returns how many were live, and the
- * span of them in *first .. *last. */
-ALWAYS_INLINE size_t clear_run(
-    struct pte *entry, size_t count, size_t *first, size_t *last)
+/* Which entries of a run were live, and the chain of their frames. */
+struct cleared {
+    size_t count, first, last;
+    struct verso_chain frames;
+};
+
+/* Clears `count` entries of a table. */
+ALWAYS_INLINE void clear_run(
+    struct pte *entry, size_t count, struct cleared *out, bool collect)
 {
-    size_t cleared = 0, i = 0;
+    struct cleared c = {0, 0, 0, out->frames};
+    size_t i = 0;
     while (i < count && !pte_is_live(pte_load(&entry[i])))
         i++;
-    *first = i;
+    c.first = i;
     UNROLL_4
     for (; i < count; i++) {
-        if (!pte_is_live(pte_load(&entry[i])))
+        struct pte e = pte_load(&entry[i]);
+        if (!pte_is_live(e))
             continue;
         pte_store(&entry[i], (struct pte){0});
-        *last = i;
-        cleared++;
+        c.last = i;
+        c.count++;
+        if (collect && likely(pfn_nr(pte_pfn(e)) < paging.frame_count)) {
+            paging.frames[pfn_nr(pte_pfn(e))].link = pfn_nr(c.frames.first);
+            c.frames.first = pte_pfn(e);
+            c.frames.pages++;
+        }
     }
-    return cleared;
+    *out = c;
 }
 
 /* Unmaps the entries of va's table at `level` up to the end of the range;
@@ -759,20 +797,22 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
     unsigned level, struct flush *batch)
 {
     struct pte *entry = pte_at(space, level, va);
+    struct cleared cleared = {0, 0, 0, batch->frames};
     size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-    size_t first, last = 0;
-    if (batch->collect)
-        for (size_t i = 0; i < count; i++) {
-            struct pte e = pte_load(&entry[i]);
-            if (pte_is_live(e))
-                flush_collect(batch, pte_pfn(e), MMU_LEVEL_PAGES(level));
-        }
-    size_t cleared = clear_run(entry, count, &first, &last);
-    if (cleared > 0) {
-        flush_add(batch, va + first * step_of(level), last - first + 1, level);
+    if (level > 0 && batch->collect)
+        collect_large(batch, pte_load(entry), level);
+    if (level == 0 && batch->collect)
+        clear_run(entry, count, &cleared, true);
+    else
+        clear_run(entry, count, &cleared, false);
+    if (level == 0)
+        batch->frames = cleared.frames;
+    if (cleared.count > 0) {
+        flush_add(batch, va + cleared.first * step_of(level),
+            cleared.last - cleared.first + 1, level);
         if (level > 0)
             flush_add(batch, mirror_page(space, level, va), 1, 0);
-        live_drop(space, level, va, cleared, batch);
+        live_drop(space, level, va, cleared.count, batch);
     }
     return count * MMU_LEVEL_PAGES(level);
 }

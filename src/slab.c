@@ -10,24 +10,25 @@
  * An entry hands out and takes back objects by carve.h: the free ones are
  * linked through themselves. How many pages a slab has is chosen by what the
  * tail would waste. Any address in a slab leads to its entry by one word of
- * the pagemap, and to the number of its object by a multiplication.
+ * the pagemap, and the start of an object to its number by a multiplication.
  *
- * An object that is freed gets a mark in the word behind its link: a key XOR
- * its address. Finding the mark at a free is reason to look for the object in
- * the free list, and if it is there, this is a double free. The mark is taken
- * off when the object is handed out.
+ * An object that is freed gets a mark in the word behind its link: the address
+ * of its slab's entry, which nobody else has reason to store. Finding the mark
+ * at a free is reason to look for the object in the free list, and if it is
+ * there, this is a double free. The mark is taken off when the object is
+ * handed out.
  *
- * An entry that becomes empty stays where it is while there are few such, so
- * that a load on the edge of a slab does not make and unmake one each time
- * (pitfall 34), nor move it between lists; otherwise its pages go back.
+ * An entry that becomes empty stays where it is, as the idle one, so that a
+ * load on the edge of a slab does not make and unmake one each time (pitfall
+ * 34), nor move it between lists. If the idle one is still empty when another
+ * becomes so, the pages of the other go back.
  *
  * To grow, the lock is dropped: one node for the entry, an area for the pages
  * (two nodes at most), then the lock again. In an interrupt nothing grows; the
  * next free outside of one finds `starved` set and grows in its stead.
  *
  * Invariants:
- *   1. an entry is in the full list if and only if it is full, and `empty`
- *      counts those with no object in use.
+ *   1. an entry is in the full list if and only if it is full.
  *   2. its carve is sound: the free list stays inside, and is as long as used
  *      and carved say.
  *   3. every page of it has its word in the pagemap, and its area is in use
@@ -44,10 +45,7 @@
 
 #include <verso/host.h>
 
-#include <string.h>
-
 #define SLAB_PAGES_MAX 16u
-#define EMPTY_MAX      1u /* entries kept, and one more for each 16 in use */
 #define SIZE_MAX_SLAB  32768u
 
 static struct {
@@ -55,8 +53,6 @@ static struct {
     struct slab_desc *first; /* every cache */
     struct slab_desc descs;  /* the cache of caches */
 } slub VERSO_STATE;
-
-uintptr_t verso_i_slab_key VERSO_STATE;
 
 /* ---- objects ---- */
 
@@ -67,37 +63,9 @@ static struct slab_entry *entry_get(uint32_t node)
 
 /* ---- lists ---- */
 
-static void list_push(
-    struct slab_desc *desc, uint32_t node, enum slab_list list)
+static enum slab_list list_of(const struct slab_entry *entry)
 {
-    struct slab_entry *entry = entry_get(node);
-    uint32_t head = desc->list[list];
-    entry->list = list;
-    entry->prev = NODE_NONE;
-    entry->next = head;
-    if (head != NODE_NONE)
-        entry_get(head)->prev = node;
-    desc->list[list] = node;
-    desc->count[list]++;
-}
-
-static void list_remove(struct slab_desc *desc, uint32_t node)
-{
-    struct slab_entry *entry = entry_get(node);
-    if (entry->prev != NODE_NONE)
-        entry_get(entry->prev)->next = entry->next;
-    else
-        desc->list[entry->list] = entry->next;
-    if (entry->next != NODE_NONE)
-        entry_get(entry->next)->prev = entry->prev;
-    desc->count[entry->list]--;
-}
-
-static void list_move(
-    struct slab_desc *desc, uint32_t node, enum slab_list list)
-{
-    list_remove(desc, node);
-    list_push(desc, node, list);
+    return entry->objects.left == 0 ? SLAB_FULL : SLAB_PARTIAL;
 }
 
 static uint32_t node_of(const struct slab_entry *entry)
@@ -105,7 +73,46 @@ static uint32_t node_of(const struct slab_entry *entry)
     return (uint32_t)(((vaddr_t)entry - verso_i_node.start) / NODE_SIZE);
 }
 
+static struct slab_entry *entry_next(const struct slab_entry *entry)
+{
+    return entry->next != NODE_NONE ? entry_get(entry->next) : NULL;
+}
+
+static void list_push(
+    struct slab_desc *desc, struct slab_entry *entry, enum slab_list list)
+{
+    struct slab_entry *head = desc->list[list];
+    entry->prev = NODE_NONE;
+    entry->next = NODE_NONE;
+    if (head != NULL) {
+        entry->next = node_of(head);
+        head->prev = node_of(entry);
+    }
+    desc->list[list] = entry;
+    desc->count[list]++;
+}
+
+static void list_remove(
+    struct slab_desc *desc, struct slab_entry *entry, enum slab_list list)
+{
+    struct slab_entry *next = entry_next(entry);
+    if (entry->prev != NODE_NONE)
+        entry_get(entry->prev)->next = entry->next;
+    else
+        desc->list[list] = next;
+    if (next != NULL)
+        next->prev = entry->prev;
+    desc->count[list]--;
+}
+
 /* ---- making and unmaking slabs ---- */
+
+/* What the pagemap says of a slab's pages. */
+static uint32_t desc_word(const struct slab_desc *desc, uint32_t node)
+{
+    bool class = desc->class != PAGEMAP_CLASS_NONE;
+    return pagemap_word(class ? KIND_CLASS : KIND_SLAB, desc->class, node);
+}
 
 /* A new slab, not in any list yet; NODE_NONE: no memory. No lock is held. */
 static NO_INLINE uint32_t slab_make(struct slab_desc *desc)
@@ -120,15 +127,15 @@ static NO_INLINE uint32_t slab_make(struct slab_desc *desc)
     struct slab_entry *entry = entry_get(node);
     entry->desc = desc;
     entry->area.area = NODE_NONE;
-    uint32_t area = verso_i_area_alloc(verso_i_area_kernel(), &request,
-        pagemap_word(KIND_SLAB, desc->class, node));
+    uint32_t area = verso_i_area_alloc(
+        verso_i_area_kernel(), &request, desc_word(desc, node));
     if (area == NODE_NONE) {
         verso_i_node_free(node);
         return NODE_NONE;
     }
     entry->area.area = area;
     entry->page = area_get(area)->start;
-    entry->objects = (struct carve){NULL, 0, 0};
+    entry->objects = (struct carve){NULL, desc->shape.count, 0};
     return node;
 }
 
@@ -144,10 +151,8 @@ static NO_INLINE bool slab_grow(struct slab_desc *desc)
     uint32_t node = slab_make(desc);
     uintptr_t flags = lock_take_irq(&desc->lock);
     desc->starved = node == NODE_NONE;
-    if (node != NODE_NONE) {
-        list_push(desc, node, SLAB_PARTIAL);
-        desc->empty++;
-    }
+    if (node != NODE_NONE)
+        list_push(desc, entry_get(node), SLAB_PARTIAL);
     lock_drop_irq(&desc->lock, flags);
     return node != NODE_NONE;
 }
@@ -156,62 +161,98 @@ static NO_INLINE bool slab_grow(struct slab_desc *desc)
 
 /* Somebody else may take what was grown: then it is grown again, and each
  * round takes memory, so this ends. */
-void *verso_i_slab_alloc_slow(struct slab_desc *desc, void *caller)
+void *verso_i_slab_alloc(struct slab_desc *desc, void *caller)
 {
-    if (!slab_grow(desc))
-        return NULL;
-    return slab_alloc(desc, false, caller);
+    void *object;
+    do
+        object = slab_take(desc, false, caller);
+    while (object == NULL && slab_grow(desc));
+    return object;
 }
 
-/* The entry has no object left: lock held. */
-void verso_i_slab_filled(struct slab_desc *desc, struct slab_entry *entry)
+/* Lock held: the entry has no object left but the one given, which it returns.
+ */
+NO_INLINE void *verso_i_slab_filled(struct slab_entry *entry, void *object)
 {
-    list_move(desc, node_of(entry), SLAB_FULL);
+    list_remove(entry->desc, entry, SLAB_PARTIAL);
+    list_push(entry->desc, entry, SLAB_FULL);
+    return object;
 }
 
-/* Entries that may stay empty. */
-static uint32_t empty_limit(const struct slab_desc *desc)
+/* Lock held: an object that was never handed out. */
+NO_INLINE void *verso_i_slab_carve(struct slab_entry *entry)
 {
-    return EMPTY_MAX +
-           (desc->count[SLAB_FULL] + desc->count[SLAB_PARTIAL]) / 16;
+    void *object =
+        carve_fresh(&entry->objects, &entry->desc->shape, entry->page);
+    if (--entry->objects.left == 0)
+        return verso_i_slab_filled(entry, object);
+    return object;
 }
 
-/* The entry was full, or has become empty: lock held. Returns it if its pages
- * are to go back, else NODE_NONE. */
-uint32_t verso_i_slab_freed(struct slab_desc *desc, struct slab_entry *entry)
+static uint32_t used_in(const struct slab_entry *entry)
 {
-    uint32_t node = node_of(entry);
-    if (entry->list == SLAB_FULL)
-        list_move(desc, node, SLAB_PARTIAL);
-    if (entry->objects.used > 0)
-        return NODE_NONE;
-    if (desc->empty < empty_limit(desc) || verso_host_in_interrupt()) {
-        desc->empty++;
-        return NODE_NONE;
+    return carve_used(&entry->objects, &entry->desc->shape);
+}
+
+/* The entry has become empty: keep it as the idle one, or take it out? */
+static bool keep_idle(struct slab_desc *desc, struct slab_entry *entry)
+{
+    uint32_t node = node_of(entry), idle = desc->idle;
+    if (idle != NODE_NONE && idle != node && used_in(entry_get(idle)) == 0) {
+        list_remove(desc, entry, SLAB_PARTIAL);
+        return false;
     }
-    list_remove(desc, node);
-    return node;
+    desc->idle = node;
+    return true;
 }
 
-/* No lock held: a slab to unmake, or a cache that an interrupt found empty. */
-void verso_i_slab_after_free(struct slab_desc *desc, uint32_t unmake)
+/* The rest of a free after which the entry, that was full or is empty, needs
+ * more: lock held, dropped here. */
+NO_INLINE void verso_i_slab_freed(
+    struct slab_desc *desc, struct slab_entry *entry, uintptr_t flags)
 {
-    if (unmake != NODE_NONE)
-        slab_unmake(unmake);
-    else if (!verso_host_in_interrupt())
+    bool quiet = verso_host_in_interrupt();
+    bool keep = true;
+    if (entry->objects.left == 1) { /* it was full */
+        list_remove(desc, entry, SLAB_FULL);
+        list_push(desc, entry, SLAB_PARTIAL);
+    }
+    if (used_in(entry) == 0 && !quiet)
+        keep = keep_idle(desc, entry);
+    bool refill = desc->starved && !quiet;
+    lock_drop_irq(&desc->lock, flags);
+    if (!keep)
+        slab_unmake(node_of(entry));
+    if (refill)
         (void)slab_grow(desc);
 }
 
 VERSO_NORETURN NO_INLINE void verso_i_slab_free_panic(
-    const struct slab_entry *entry, const void *object, const char *why)
+    const struct slab_entry *entry, const void *object, bool twice)
 {
     const struct slab_desc *desc = entry->desc;
     uintptr_t offset = (vaddr_t)object - entry->page;
+    const char *why = twice ? "freed already"
+                      : offset % desc->shape.stride != 0
+                          ? "not the start of an object"
+                          : "never handed out";
     verso_panic("slab: free of %p: %s: cache %s, slab %p, object %u of %u, "
                 "byte %zu of %u",
-        object, why, desc->name, (void *)entry->page, slab_index(desc, offset),
-        desc->shape.count, (size_t)(offset % desc->layout.stride),
-        desc->layout.size);
+        object, why, desc->name, (void *)entry->page,
+        (unsigned)(offset / desc->shape.stride), desc->shape.count,
+        (size_t)(offset % desc->layout.stride), desc->layout.size);
+}
+
+/* The object bears the mark of a free one. If it is one, this is a double
+ * free; else its owner stored that very word, and it is freed without it. */
+NO_INLINE void verso_i_slab_free_marked(
+    struct slab_entry *entry, void *object, void *caller)
+{
+    const struct slab_desc *desc = entry->desc;
+    if (carve_is_free(&entry->objects, &desc->shape, object))
+        verso_i_slab_free_panic(entry, object, true);
+    slab_mark_set(object, desc->shape.link, 0);
+    slab_free(entry, object, false, caller);
 }
 
 /* ---- caches ---- */
@@ -236,6 +277,16 @@ static uint32_t pages_for(uint32_t stride)
     return best;
 }
 
+/* The inverse of an odd number modulo 2^32: each step of Newton's doubles the
+ * bits that are right, and n * n = 1 modulo 8 has three. */
+static uint32_t inverse_of(uint32_t odd)
+{
+    uint32_t inverse = odd;
+    for (unsigned bits = 3; bits < 32; bits *= 2)
+        inverse *= 2 - odd * inverse;
+    return inverse;
+}
+
 void verso_i_slab_setup(struct slab_desc *desc,
     const struct verso_slab_params *params, uint32_t class)
 {
@@ -255,7 +306,9 @@ void verso_i_slab_setup(struct slab_desc *desc,
     desc->pages = pages_for(layout->stride);
     desc->shape = (struct carve_shape){layout->stride, layout->link,
         (uint32_t)bytes_of(desc->pages) / layout->stride};
-    desc->inverse = (UINT32_MAX / layout->stride) + 1;
+    desc->twos = bit_lowest(layout->stride);
+    desc->edge = desc->shape.count - 2;
+    desc->inverse = inverse_of(layout->stride >> desc->twos);
     desc->class = class;
     desc->name = params->name;
     desc->constructor = params->constructor;
@@ -275,7 +328,7 @@ struct slab_desc *verso_slab_create(const struct verso_slab_params *params)
                                            params->align <= VERSO_PAGE_SIZE),
         "slab: cache %s with alignment %zu (a power of two up to a page)",
         params->name, params->align);
-    struct slab_desc *desc = slab_alloc(&slub.descs, false, VERSO_CALLER);
+    struct slab_desc *desc = verso_i_slab_alloc(&slub.descs, VERSO_CALLER);
     if (desc != NULL)
         verso_i_slab_setup(desc, params, PAGEMAP_CLASS_NONE);
     return desc;
@@ -284,19 +337,19 @@ struct slab_desc *verso_slab_create(const struct verso_slab_params *params)
 static size_t used_of(const struct slab_desc *desc)
 {
     size_t used = (size_t)desc->count[SLAB_FULL] * desc->shape.count;
-    for (uint32_t node = desc->list[SLAB_PARTIAL]; node != NODE_NONE;
-         node = entry_get(node)->next)
-        used += entry_get(node)->objects.used;
+    for (const struct slab_entry *entry = desc->list[SLAB_PARTIAL];
+         entry != NULL; entry = entry_next(entry))
+        used += used_in(entry);
     return used;
 }
 
-/* An entry of the partial list with no object in use. */
-static uint32_t find_empty(const struct slab_desc *desc)
+/* An entry of the partial list with no object in use, or NULL. */
+static struct slab_entry *find_empty(const struct slab_desc *desc)
 {
-    uint32_t node = desc->empty > 0 ? desc->list[SLAB_PARTIAL] : NODE_NONE;
-    while (node != NODE_NONE && entry_get(node)->objects.used > 0)
-        node = entry_get(node)->next;
-    return node;
+    struct slab_entry *entry = desc->list[SLAB_PARTIAL];
+    while (entry != NULL && used_in(entry) > 0)
+        entry = entry_next(entry);
+    return entry;
 }
 
 size_t verso_slab_shrink(struct slab_desc *desc)
@@ -304,15 +357,15 @@ size_t verso_slab_shrink(struct slab_desc *desc)
     size_t pages = 0;
     for (;;) {
         uintptr_t flags = lock_take_irq(&desc->lock);
-        uint32_t node = find_empty(desc);
-        if (node != NODE_NONE) {
-            list_remove(desc, node);
-            desc->empty--;
+        struct slab_entry *entry = find_empty(desc);
+        if (entry != NULL) {
+            list_remove(desc, entry, SLAB_PARTIAL);
+            desc->idle = NODE_NONE;
         }
         lock_drop_irq(&desc->lock, flags);
-        if (node == NODE_NONE)
+        if (entry == NULL)
             return pages;
-        slab_unmake(node);
+        slab_unmake(node_of(entry));
         pages += desc->pages;
     }
 }
@@ -334,7 +387,7 @@ void verso_slab_destroy(struct slab_desc *desc)
 
 void *verso_slab_alloc(struct slab_desc *desc)
 {
-    return slab_alloc(desc, false, VERSO_CALLER);
+    return verso_i_slab_alloc(desc, VERSO_CALLER);
 }
 
 void verso_slab_free(struct slab_desc *desc, void *object)
@@ -365,8 +418,7 @@ int verso_i_slab_init(const struct verso_boot *boot)
     const struct verso_slab_params params = {
         .name = "slab_desc", .size = sizeof(struct slab_desc)};
     slub.lock.name = "slub";
-    /* any number that user data rarely are: the mark only leads to a search */
-    verso_i_slab_key = (uintptr_t)0x9e3779b97f4a7c15u ^ boot->heap_start;
+    (void)boot;
     verso_i_slab_setup(&slub.descs, &params, PAGEMAP_CLASS_NONE);
     return 0;
 }
@@ -381,14 +433,14 @@ bool verso_i_slab_drain(void)
 
 /* ---- check, report ---- */
 
-static const char *check_entry(const struct slab_desc *desc, uint32_t node)
+static const char *check_entry(
+    const struct slab_desc *desc, uint32_t node, enum slab_list list)
 {
     const struct slab_entry *entry = entry_get(node);
     const struct mem_area *area;
-    bool full = entry->objects.used == desc->shape.count;
     if (!verso_i_node_is_used(node) || entry->desc != desc)
         return "slab.4: the lists of a cache hold its entries";
-    if (entry->list != (full ? SLAB_FULL : SLAB_PARTIAL))
+    if (list_of(entry) != list)
         return "slab.1: an entry is in the list its count says";
     if (!carve_is_valid(&entry->objects, &desc->shape, entry->page))
         return "slab.2: the free list is sound";
@@ -398,7 +450,7 @@ static const char *check_entry(const struct slab_desc *desc, uint32_t node)
         return "slab.3: an entry has its area";
     for (uint32_t i = 0; i < desc->pages; i++)
         if (pagemap_get(&verso_i_pagemap, entry->page + bytes_of(i)) !=
-            pagemap_word(KIND_SLAB, desc->class, node))
+            desc_word(desc, node))
             return "slab.3: every page of a slab has its word";
     return NULL;
 }
@@ -406,26 +458,21 @@ static const char *check_entry(const struct slab_desc *desc, uint32_t node)
 const char *verso_i_slab_check(void)
 {
     for (struct slab_desc *d = slub.first; d != NULL; d = d->next) {
-        uint32_t empty = 0;
         for (unsigned list = 0; list < SLAB_LISTS; list++) {
             uint32_t count = 0;
-            for (uint32_t n = d->list[list]; n != NODE_NONE;
-                 n = entry_get(n)->next, count++) {
-                empty += entry_get(n)->objects.used == 0;
-                const char *broken = entry_get(n)->list == list
-                                         ? check_entry(d, n)
-                                         : "slab.1: an entry knows its list";
+            for (const struct slab_entry *e = d->list[list]; e != NULL;
+                 e = entry_next(e), count++) {
+                const char *broken =
+                    check_entry(d, node_of(e), (enum slab_list)list);
                 if (broken != NULL) {
-                    verso_print("cache %s, slab %p\n", d->name,
-                        (void *)entry_get(n)->page);
+                    verso_print(
+                        "cache %s, slab %p\n", d->name, (void *)e->page);
                     return broken;
                 }
             }
             if (count != d->count[list])
                 return "slab.4: every entry is counted";
         }
-        if (empty != d->empty)
-            return "slab.1: the empty entries are counted";
     }
     return NULL;
 }
@@ -463,7 +510,7 @@ void verso_i_slab_describe(const struct slab_entry *entry, const void *at)
 {
     const struct slab_desc *desc = entry->desc;
     uintptr_t offset = (vaddr_t)at - entry->page;
-    uint32_t index = slab_index(desc, offset);
+    uint32_t index = (uint32_t)(offset / desc->shape.stride);
     const char *object =
         (const char *)(entry->page + (uintptr_t)index * desc->shape.stride);
     if (index >= desc->shape.count) {
@@ -478,6 +525,5 @@ void verso_i_slab_describe(const struct slab_entry *entry, const void *at)
         index >= entry->objects.carved                         ? "never used"
         : carve_is_free(&entry->objects, &desc->shape, object) ? "free"
                                                                : "in use",
-        desc->name, (void *)entry->page, entry->objects.used,
-        desc->shape.count);
+        desc->name, (void *)entry->page, used_in(entry), desc->shape.count);
 }

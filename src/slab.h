@@ -14,10 +14,9 @@
 struct slab_entry {
     struct area_override area; /* first: the pages are this area's */
     uint32_t next, prev;       /* (c) in one of the cache's lists */
-    uint32_t list;             /* (c) enum slab_list */
     vaddr_t page;              /* its first page */
     struct slab_desc *desc;
-    struct carve objects; /* (c) free_el and full, in the words of the design */
+    struct carve objects; /* (c) free_el, and full: left == 0 */
 };
 _Static_assert(sizeof(struct slab_entry) <= NODE_SIZE, "an entry is a node");
 
@@ -45,18 +44,19 @@ struct slab_desc {
     struct lock lock;
     struct carve_shape shape; /* constant after create, and so to `align` */
     struct slab_layout layout;
-    uint32_t inverse; /* of the stride, times 2^32, rounded up */
+    uint32_t inverse; /* of the odd factor of the stride, modulo 2^32 */
+    uint32_t twos;    /* the stride is odd << twos */
+    uint32_t edge;    /* objects of a slab, less 2: see slab_free() */
     uint32_t pages;   /* of one slab */
     uint32_t class;   /* of alloc, or PAGEMAP_CLASS_NONE */
     uint32_t align;
     const char *name;
     void (*constructor)(void *object);
-    uint32_t list[SLAB_LISTS];  /* (c) first entry of each */
-    uint32_t count[SLAB_LISTS]; /* (c) entries in each */
-    uint32_t empty;             /* (c) entries of the partial list with no
-                                       object in use */
-    bool starved;               /* (c) an interrupt found it empty: refill */
-    struct slab_desc *next;     /* all caches: slub lock */
+    struct slab_entry *list[SLAB_LISTS]; /* (c) first entry of each */
+    uint32_t count[SLAB_LISTS];          /* (c) entries in each */
+    uint32_t idle; /* (c) an entry that was empty last, and may be still */
+    bool starved;  /* (c) an interrupt found it empty: refill */
+    struct slab_desc *next; /* all caches: slub lock */
 };
 
 int verso_i_slab_init(const struct verso_boot *boot);
@@ -68,23 +68,31 @@ bool verso_i_slab_drain(void);
 void verso_i_slab_setup(struct slab_desc *desc,
     const struct verso_slab_params *params, uint32_t class);
 
-/* The slow ways out of the two functions below; theory in slab.c. */
-void *verso_i_slab_alloc_slow(struct slab_desc *desc, void *caller);
-void verso_i_slab_filled(struct slab_desc *desc, struct slab_entry *entry);
-uint32_t verso_i_slab_freed(struct slab_desc *desc, struct slab_entry *entry);
-void verso_i_slab_after_free(struct slab_desc *desc, uint32_t unmake);
+/* The slow ways out of the two functions below; theory in slab.c. They are
+ * made so that nothing need be kept in registers over them. */
+void *verso_i_slab_alloc(struct slab_desc *desc, void *caller);
+void *verso_i_slab_carve(struct slab_entry *entry);
+void *verso_i_slab_filled(struct slab_entry *entry, void *object);
+void verso_i_slab_freed(
+    struct slab_desc *desc, struct slab_entry *entry, uintptr_t flags);
+void verso_i_slab_free_marked(
+    struct slab_entry *entry, void *object, void *caller);
 VERSO_NORETURN void verso_i_slab_free_panic(
-    const struct slab_entry *entry, const void *object, const char *why);
+    const struct slab_entry *entry, const void *object, bool twice);
 
-/* The key of the marks of free objects. */
-extern uintptr_t verso_i_slab_key;
-
-/* Number of the object an offset lies in. Exact while offset * stride < 2^32:
- * a slab has at most 64 KiB, an object 32 KiB. */
-ALWAYS_INLINE uint32_t slab_index(
+/*
+ * Number of the object that starts at an offset; a number beyond every object
+ * if none does. The stride is odd * 2^k: multiplying by the inverse of the odd
+ * factor (modulo 2^32) divides exactly what it divides, rotating by k divides
+ * by the rest, and whatever is no multiple becomes larger than 2^32 / stride.
+ * (Granlund and Montgomery, "Division by Invariant Integers", 1994, section
+ * 9.)
+ */
+ALWAYS_INLINE uint32_t slab_number(
     const struct slab_desc *desc, uintptr_t offset)
 {
-    return (uint32_t)(((uint64_t)offset * desc->inverse) >> 32);
+    uint32_t n = (uint32_t)offset * desc->inverse;
+    return n >> desc->twos | n << (-desc->twos & 31);
 }
 
 NO_SANITIZE static inline uintptr_t slab_mark_get(
@@ -104,22 +112,21 @@ NO_SANITIZE static inline void slab_mark_set(
  * as a constant, that the cache is one of alloc's: no constructor, link and
  * mark in the first two words.
  */
-ALWAYS_INLINE void *slab_alloc(struct slab_desc *desc, bool plain, void *caller)
+ALWAYS_INLINE void *slab_take(struct slab_desc *desc, bool plain, void *caller)
 {
     uintptr_t flags = lock_take_irq(&desc->lock);
-    uint32_t node = desc->list[SLAB_PARTIAL];
-    if (unlikely(node == NODE_NONE)) {
+    struct slab_entry *entry = desc->list[SLAB_PARTIAL];
+    if (unlikely(entry == NULL)) {
         lock_drop_irq(&desc->lock, flags);
-        return verso_i_slab_alloc_slow(desc, caller);
+        return NULL; /* verso_i_slab_alloc() grows it */
     }
-    struct slab_entry *entry = node_get(node);
-    bool fresh = entry->objects.free == NULL;
-    void *object = carve_take(&entry->objects, plain ? 0 : desc->shape.link,
-        desc->shape.stride, entry->page);
-    if (unlikely(entry->objects.used == 1))
-        desc->empty--;
-    if (unlikely(entry->objects.used == desc->shape.count))
-        verso_i_slab_filled(desc, entry);
+    void *object = carve_take(&entry->objects, plain ? 0 : desc->shape.link);
+    bool fresh = object == NULL;
+    if (unlikely(fresh))
+        object = verso_i_slab_carve(entry);
+    else if (unlikely(--entry->objects.left == 0))
+        object = verso_i_slab_filled(entry, object);
+    assume(object != NULL);
     lock_drop_irq(&desc->lock, flags);
     if (plain || desc->layout.marked)
         slab_mark_set(object, plain ? 0 : desc->shape.link, 0);
@@ -137,35 +144,32 @@ ALWAYS_INLINE void slab_free(
     uint32_t link = plain ? 0 : desc->shape.link;
     bool marked = plain || desc->layout.marked;
     uintptr_t offset = (vaddr_t)object - entry->page;
-    uint32_t index = slab_index(desc, offset);
-    if (unlikely(index * desc->shape.stride != offset))
-        verso_i_slab_free_panic(entry, object, "not the start of an object");
-    if (unlikely(index >= entry->objects.carved))
-        verso_i_slab_free_panic(entry, object, "never handed out");
-    uintptr_t mark = verso_i_slab_key ^ (vaddr_t)object;
-    if (marked && unlikely(slab_mark_get(object, link) == mark) &&
-        carve_is_free(&entry->objects, &desc->shape, object))
-        verso_i_slab_free_panic(entry, object, "freed already");
+    if (unlikely(slab_number(desc, offset) >= entry->objects.carved))
+        verso_i_slab_free_panic(entry, object, false);
+    uintptr_t mark = (vaddr_t)entry;
+    if (marked && unlikely(slab_mark_get(object, link) == mark)) {
+        verso_i_slab_free_marked(entry, object, caller);
+        return;
+    }
     (void)caller;
     verso_hook_free(object, desc->layout.size, caller);
     uintptr_t flags = lock_take_irq(&desc->lock);
     if (marked)
         slab_mark_set(object, link, mark);
     carve_give(&entry->objects, link, object);
-    uint32_t unmake = NODE_NONE;
-    if (unlikely(entry->list != SLAB_PARTIAL || entry->objects.used == 0))
-        unmake = verso_i_slab_freed(desc, entry);
-    bool after = unmake != NODE_NONE || desc->starved;
-    lock_drop_irq(&desc->lock, flags);
-    if (unlikely(after))
-        verso_i_slab_after_free(desc, unmake);
+    uint32_t left = entry->objects.left++;
+    /* it was full (0), or is empty now (count - 1): one compare for both */
+    if (unlikely(left - 1 >= desc->edge))
+        verso_i_slab_freed(desc, entry, flags);
+    else
+        lock_drop_irq(&desc->lock, flags);
 }
 
 /* The slab an address lies in, NULL if none does. */
 ALWAYS_INLINE struct slab_entry *slab_find(const void *object)
 {
     uint32_t word = pagemap_get(&verso_i_pagemap, (vaddr_t)object);
-    if (unlikely(pagemap_kind(word) != KIND_SLAB))
+    if (unlikely(!pagemap_is_slab(word)))
         return NULL;
     return node_get(pagemap_node(word));
 }

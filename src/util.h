@@ -20,6 +20,7 @@
 #define VERSO_STATE __attribute__((section("verso_state")))
 
 #define likely(x)     __builtin_expect(!!(x), 1)
+#define assume(x)     ((x) ? (void)0 : __builtin_unreachable())
 #define unlikely(x)   __builtin_expect(!!(x), 0)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NO_INLINE     __attribute__((noinline))
@@ -140,17 +141,29 @@ ALWAYS_INLINE void lock_drop(struct lock *lock)
     cpu_release(&lock->held, 0);
 }
 
+/* With one CPU and interrupts off nobody can contend: the word is kept up only
+ * to find mistakes. */
+#define LOCK_IRQ_HELD (CPU_COUNT_MAX > 1 || VERSO_DEBUG)
+
 ALWAYS_INLINE VERSO_MUST_CHECK uintptr_t lock_take_irq(struct lock *lock)
 {
     uintptr_t flags = cpu_irq_save();
-    lock_take(lock);
+    if (LOCK_IRQ_HELD)
+        lock_take(lock);
     return flags;
 }
 
 ALWAYS_INLINE void lock_drop_irq(struct lock *lock, uintptr_t flags)
 {
-    lock_drop(lock);
+    if (LOCK_IRQ_HELD)
+        lock_drop(lock);
     cpu_irq_restore(flags);
 }
+
+/* What the compiler may call anyway, and all that we need of the C library. */
+void *memcpy(void *to, const void *from, size_t bytes);
+void *memmove(void *to, const void *from, size_t bytes);
+void *memset(void *at, int byte, size_t bytes);
+int memcmp(const void *a, const void *b, size_t bytes);
 
 #endif
