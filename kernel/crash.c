@@ -55,6 +55,13 @@ static void crash_jump(void)
     nowhere();
 }
 
+/* Calls NULL. */
+static void crash_call(void)
+{
+    void (*volatile nobody)(void) = NULL;
+    nobody();
+}
+
 /* The same object twice. */
 static void crash_free(void)
 {
@@ -72,6 +79,7 @@ static const struct {
     {"rodata", crash_rodata}, /* write to read-only data */
     {"guard", crash_guard},   /* write behind an area */
     {"jump", crash_jump},     /* execution of nothing */
+    {"call", crash_call},     /* call of NULL */
     {"ud2", crash_ud2},       /* invalid opcode */
     {"stack", crash_stack},   /* overflow: a double fault */
     {"free", crash_free},     /* double free: a panic */

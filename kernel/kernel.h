@@ -126,10 +126,13 @@ int monitor_run_commands(const char *commands);
 /* Prompt and all; returns at "quit" or at the end of input. */
 void monitor_interactive(void);
 
-/* ---- crash.c, suites.c ---- */
+/* ---- crash.c, random.c, suites.c ---- */
 
 /* Does not return, or returns 1. */
 int crash_run(const char *how);
+/* Maps, unmaps and protects at random, in the tests' window; what it mapped
+ * stays. 0 operations: unmaps it all. False if memory ran out. */
+bool random_run(size_t operations, uint32_t seed);
 /* Runs test_main() with the seed of the command line; returns the failures. */
 int suites_run(const char *suite_or_null);
 

@@ -302,8 +302,21 @@ static bool command_touch(unsigned words, char **word)
     return true;
 }
 
-/* A write that leaves the byte as it is, should it succeed: an atomic addition
- * of 0, which the compiler must not leave out. */
+/* A write that leaves the byte as it is, should it succeed. Where there is a
+ * page: an atomic addition of 0, which the compiler must not leave out. Where
+ * there is none, a plain store: the addition might fault as a read. (Should a
+ * page be put there on first touch, its bytes are 0.) */
+static void byte_write(vaddr_t va)
+{
+    static volatile unsigned char zero;
+    struct verso_mapping mapping;
+    if (verso_query(va, &mapping) == VERSO_OK &&
+        (mapping.state & VERSO_MAPPED_PRESENT))
+        atomic_fetch_add((volatile _Atomic unsigned char *)va, zero);
+    else
+        *(volatile unsigned char *)va = 0;
+}
+
 static bool command_fault(unsigned words, char **word)
 {
     vaddr_t va;
@@ -315,12 +328,10 @@ static bool command_fault(unsigned words, char **word)
         verso_print("%s: not one of read, write\n", word[2]);
         return false;
     }
-    if (read) {
+    if (read)
         (void)*(volatile unsigned char *)va;
-    } else {
-        static volatile unsigned char zero;
-        atomic_fetch_add((volatile _Atomic unsigned char *)va, zero);
-    }
+    else
+        byte_write(va);
     verso_print("%p: no fault\n", (void *)va);
     return true;
 }
@@ -342,6 +353,15 @@ static bool command_bench(unsigned words, char **word)
 static bool command_test(unsigned words, char **word)
 {
     return suites_run(words > 1 ? word[1] : NULL) == 0;
+}
+
+static bool command_random(unsigned words, char **word)
+{
+    size_t operations, seed = 1;
+    if (!number_read(word[1], &operations) ||
+        (words > 2 && !number_read(word[2], &seed)))
+        return false;
+    return random_run(operations, (uint32_t)seed);
 }
 
 static bool command_quit(unsigned words, char **word)
@@ -379,6 +399,8 @@ static const struct command commands[] = {
     {"bench", "", "the figures", 1, 1, command_bench},
     {"check", "", "every invariant of every storey", 1, 1, command_check},
     {"test", "[SUITE]", "the tests, or one suite of them", 1, 2, command_test},
+    {"random", "N [SEED]", "N changes of mappings; 0: unmap them", 2, 3,
+        command_random},
     {"quit", "", "the end", 1, 1, command_quit},
 };
 

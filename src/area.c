@@ -361,25 +361,24 @@ ALWAYS_INLINE void start_remove(struct area_map *map, vaddr_t start)
     pagemap_start_remove(pagemap_of(map), start);
 }
 
-/* Cuts `pages` off the low end of a range, whose start bit is prepared by the
- * caller: the range keeps its node and becomes the high part. Returns the low
- * part, linked, of no kind yet. */
-static uint32_t cut_low(
-    struct area_map *map, uint32_t node, size_t pages, uint32_t low_node)
+/* Cuts a range behind its first `pages` pages, where a start bit can be set:
+ * it keeps its node and becomes the low part. Returns the high part, free, in
+ * no bin yet. So it is the new nodes that go when the parts merge again, and
+ * what a failed call took of node pages can be given back. */
+static uint32_t cut_high(
+    struct area_map *map, uint32_t node, size_t pages, uint32_t high_node)
 {
-    struct mem_area *area = area_get(node), *low = area_get(low_node);
-    low->start = area->start;
-    low->pages = pages;
-    low->prev = area->prev;
-    low->next = node;
-    if (low->prev != NODE_NONE)
-        area_get(low->prev)->next = low_node;
-    area->prev = low_node;
-    area->start += bytes_of(pages);
-    area->pages -= pages;
-    start_add(map, node, (enum pagemap_kind)area->kind);
-    word_set(map, low_node, KIND_FREE);
-    return low_node;
+    struct mem_area *area = area_get(node), *high = area_get(high_node);
+    high->start = area->start + bytes_of(pages);
+    high->pages = area->pages - pages;
+    high->prev = node;
+    high->next = area->next;
+    if (high->next != NODE_NONE)
+        area_get(high->next)->prev = high_node;
+    area->next = high_node;
+    area->pages = pages;
+    start_add(map, high_node, KIND_FREE);
+    return high_node;
 }
 
 /* A free range takes in its free neighbours, and goes into its bin. The bits
@@ -459,14 +458,13 @@ static uint32_t take_piece(struct area_map *map, uint32_t node, vaddr_t start,
     bin_remove(map, node);
     if (start > area->start) {
         size_t before = (start - area->start) >> VERSO_PAGE_SHIFT;
-        bin_insert(map, cut_low(map, node, before, plan->node[--plan->count]));
+        uint32_t low = node;
+        node = cut_high(map, low, before, plan->node[--plan->count]);
+        bin_insert(map, low);
+        area = area_get(node);
     }
-    if (area->pages > pages) {
-        uint32_t rest = node;
-        node = cut_low(map, rest, pages, plan->node[--plan->count]);
-        bin_insert(map, rest);
-    }
-    area = area_get(node);
+    if (area->pages > pages)
+        bin_insert(map, cut_high(map, node, pages, plan->node[--plan->count]));
     area->kind = KIND_AREA;
     map->used++;
     map->used_pages += pages;
@@ -854,6 +852,18 @@ static int shrink_locked(
     return 0;
 }
 
+/* After a shrink, the guard above is where a page was. It may become one again
+ * at any time, so its flush is waited for. */
+static void guard_clear(struct area_map *map, const struct mem_area *area)
+{
+    if ((area->flags & VERSO_AREA_GUARD_ABOVE) == 0 ||
+        (area->flags & VERSO_AREA_BARE) != 0)
+        return;
+    vaddr_t guard = area_end(area) - VERSO_PAGE_SIZE;
+    if (!verso_back_done(verso_back_release(map->space, guard, 1)))
+        (void)verso_back_drain();
+}
+
 int verso_area_resize(void *address, size_t pages)
 {
     struct area_map *map = &kernel_map;
@@ -877,8 +887,10 @@ int verso_area_resize(void *address, size_t pages)
     if (!cut)
         plan_return(map, &plan);
     unlock(map);
-    if (cut)
+    if (cut) {
+        guard_clear(map, area);
         verso_i_area_free(map, plan.node[0]);
+    }
     return err;
 }
 

@@ -14,22 +14,33 @@
 
 #if VERSO_HAS_FRAMES && VERSO_HAS_PAGING && VERSO_HAS_HEAP
 
-/* Looks at the mapping of one page of an area. */
-static const char *check_page(const struct mem_area *area, vaddr_t va)
+/* Looks at the mapping of one page of an area. Its frame is marked as seen in
+ * the count of live entries, which is a table's and 0 for all others; with
+ * `done` the mark is taken off again, and nothing is looked at. */
+static const char *check_page(
+    const struct mem_area *area, vaddr_t va, bool done)
 {
     struct verso_mapping mapping;
     bool must = (area->flags & VERSO_AREA_LAZY) == 0;
     if (verso_i_paging_query(verso_space_kernel(), va, &mapping) != 0)
-        return must ? "check.1: a mapped area is mapped" : NULL;
-    const struct frame *frame = verso_frame_find(paddr_to_pfn(mapping.pa));
-    if (frame == NULL || frame->state != FRAME_USED)
+        return must && !done ? "check.1: a mapped area is mapped" : NULL;
+    struct frame *frame = verso_frame_find(paddr_to_pfn(mapping.pa));
+    bool used = frame != NULL && frame->state == FRAME_USED;
+    if (used && done)
+        frame->live = 0;
+    if (done)
+        return NULL;
+    if (!used)
         return "check.1: an area is mapped to frames in use";
+    if (frame->live != 0)
+        return "check.1: no two pages have the same frame";
+    frame->live = 1;
     if ((mapping.flags ^ area->flags) & (VERSO_WRITE | VERSO_EXEC | VERSO_USER))
         return "check.1: a page has the rights of its area";
     return NULL;
 }
 
-static const char *check_across(void)
+static const char *check_pages(bool done)
 {
     const struct area_map *map = verso_i_area_kernel();
     for (uint32_t node = verso_i_area_find(map, map->start); node != NODE_NONE;
@@ -40,7 +51,7 @@ static const char *check_across(void)
         if (area->kind != KIND_AREA || (area->flags & VERSO_AREA_BARE))
             continue;
         for (size_t i = 0; i < pages; i++) {
-            const char *broken = check_page(area, va + bytes_of(i));
+            const char *broken = check_page(area, va + bytes_of(i), done);
             if (broken != NULL) {
                 verso_print("page %p of the area at %p\n",
                     (void *)(va + bytes_of(i)), (void *)area->start);
@@ -49,6 +60,13 @@ static const char *check_across(void)
         }
     }
     return NULL;
+}
+
+static const char *check_across(void)
+{
+    const char *broken = check_pages(false);
+    (void)check_pages(true);
+    return broken;
 }
 
 #else

@@ -213,6 +213,9 @@ const char *verso_i_pagemap_check(void)
             ((map->filled[leaf / 32] >> leaf % 32 & 1) != 0))
             return "pagemap.1: the summary of leaves is exact";
     }
+    for (unsigned i = 0; i < PAGEMAP_LEAVES / 32; i++)
+        if ((map->filled[i] != 0) != ((map->top >> i & 1) != 0))
+            return "pagemap.1: the summary of summaries is exact";
     if (committed != map->committed) {
         verso_print(
             "%zu pages found, %zu counted\n", committed, map->committed);

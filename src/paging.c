@@ -185,36 +185,55 @@ ALWAYS_INLINE struct pte *pte_at(
     return pte_at_mirror(space, level, va);
 }
 
-/* The walk: down from the root to the entry that is no table. Returns its
- * level. `top` and `direct` are constants where it is inlined. */
-ALWAYS_INLINE unsigned walk(const struct space *space, vaddr_t va,
-    struct pte **entry, unsigned top, bool direct)
-{
+/* Where a walk ends, and what stands there. */
+struct place {
+    struct pte *entry;
+    struct pte e;
     unsigned level;
+};
+
+/* The walk: down from the root to the entry that is no table. `top` and
+ * `direct` are constants where it is inlined. */
+ALWAYS_INLINE struct place walk(
+    const struct space *space, vaddr_t va, unsigned top, bool direct)
+{
+    struct place p;
     UNROLL_4
-    for (level = top; level > 0; level--) {
-        *entry = direct ? pte_at_direct(space, level, va)
-                        : pte_at_mirror(space, level, va);
-        struct pte e = pte_load(*entry);
-        if (!pte_is_live(e) || pte_is_leaf(e, level))
-            return level;
+    for (p.level = top; p.level > 0; p.level--) {
+        p.entry = direct ? pte_at_direct(space, p.level, va)
+                         : pte_at_mirror(space, p.level, va);
+        p.e = pte_load(p.entry);
+        if (!pte_is_table(p.e))
+            return p;
     }
-    *entry = direct ? pte_at_direct(space, 0, va) : pte_at_mirror(space, 0, va);
-    return 0;
+    p.entry =
+        direct ? pte_at_direct(space, 0, va) : pte_at_mirror(space, 0, va);
+    p.e = pte_load(p.entry);
+    return p;
 }
 
-static NO_INLINE unsigned walk_direct(
-    const struct space *space, vaddr_t va, struct pte **entry)
+static NO_INLINE unsigned walk_direct(const struct space *space, vaddr_t va)
 {
-    return walk(space, va, entry, space->top, true);
+    return walk(space, va, space->top, true).level;
+}
+
+ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
+{
+    struct place p;
+    if (likely(!space->direct))
+        return walk(space, va, top_of(space), false);
+    p.level = walk_direct(space, va);
+    p.entry = pte_at_direct(space, p.level, va);
+    p.e = pte_load(p.entry);
+    return p;
 }
 
 ALWAYS_INLINE unsigned find_entry(
     const struct space *space, vaddr_t va, struct pte **entry)
 {
-    if (unlikely(space->direct))
-        return walk_direct(space, va, entry);
-    return walk(space, va, entry, top_of(space), false);
+    struct place p = find_place(space, va);
+    *entry = p.entry;
+    return p.level;
 }
 
 /* The frame of the table that holds the entry of va at a level. */
@@ -970,25 +989,19 @@ ALWAYS_INLINE void mapping_fill(
     mapping->pa =
         paddr_make(paddr_raw(pfn_to_paddr(pte_pfn(e))) + (verso_phys_t)offset);
     mapping->flags = pte_flags(e);
+    mapping->state =
+        pte_state(e) | (MMU_EXEC_ENFORCED ? VERSO_MAPPED_EXEC_ENFORCED : 0);
     mapping->page_pages = MMU_LEVEL_PAGES(level);
-    mapping->present = pte_is_present(e);
-    mapping->exec_enforced = MMU_EXEC_ENFORCED;
-    mapping->accessed = pte_is_accessed(e);
-    mapping->dirty = pte_is_dirty(e);
 }
 
-ALWAYS_INLINE int query(
-    struct space *space, vaddr_t va, struct verso_mapping *mapping)
+ALWAYS_INLINE int query(struct place p, vaddr_t va, struct verso_mapping *m)
 {
-    struct pte *entry;
-    unsigned level = find_entry(space, va, &entry);
-    struct pte e = pte_load(entry);
-    if (!pte_is_live(e))
+    if (!pte_is_live(p.e))
         return VERSO_ABSENT;
-    if (likely(level == 0)) /* constants for the usual case */
-        mapping_fill(mapping, va, e, 0);
+    if (likely(p.level == 0)) /* constants for the usual case */
+        mapping_fill(m, va, p.e, 0);
     else
-        mapping_fill(mapping, va, e, level);
+        mapping_fill(m, va, p.e, p.level);
     return 0;
 }
 
@@ -996,14 +1009,14 @@ int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
     lock_take(&space->lock);
-    int err = query(space, va, mapping);
+    int err = query(find_place(space, va), va, mapping);
     lock_drop(&space->lock);
     return err;
 }
 
 int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
-    return query(&paging.kernel, va, mapping);
+    return query(find_place(&paging.kernel, va), va, mapping);
 }
 
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned code)
@@ -1014,8 +1027,8 @@ bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned code)
         wanted |= VERSO_USER;
     if ((code & VERSO_FAULT_EXEC) && MMU_EXEC_ENFORCED)
         wanted |= VERSO_EXEC;
-    if (verso_i_paging_query(space, va, &m) != 0 || !m.present ||
-        (m.flags & wanted) != wanted)
+    if (verso_i_paging_query(space, va, &m) != 0 ||
+        (m.state & VERSO_MAPPED_PRESENT) == 0 || (m.flags & wanted) != wanted)
         return false;
     mmu_invalidate(va);
     paging.invalidations++;
@@ -1058,9 +1071,12 @@ int verso_protect(vaddr_t va, size_t pages, unsigned rights)
 
 int verso_query(vaddr_t va, struct verso_mapping *mapping)
 {
-    lock_take(&paging.kernel.lock);
-    int err = query(&paging.kernel, va, mapping);
-    lock_drop(&paging.kernel.lock);
+    struct space *space = &paging.kernel;
+    if (unlikely(space->direct))
+        return verso_i_paging_query(space, va, mapping);
+    lock_take(&space->lock);
+    int err = query(walk(space, va, top_of(space), false), va, mapping);
+    lock_drop(&space->lock);
     return err;
 }
 

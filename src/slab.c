@@ -245,14 +245,13 @@ VERSO_NORETURN NO_INLINE void verso_i_slab_free_panic(
 
 /* The object bears the mark of a free one. If it is one, this is a double
  * free; else its owner stored that very word, and it is freed without it. */
-NO_INLINE void verso_i_slab_free_marked(
-    struct slab_entry *entry, void *object, void *caller)
+NO_INLINE void verso_i_slab_free_marked(struct slab_entry *entry, void *object)
 {
     const struct slab_desc *desc = entry->desc;
     if (carve_is_free(&entry->objects, &desc->shape, object))
         verso_i_slab_free_panic(entry, object, true);
     slab_mark_set(object, desc->shape.link, 0);
-    slab_free(entry, object, false, caller);
+    slab_free(entry, object, false, VERSO_CALLER);
 }
 
 /* ---- caches ---- */

@@ -75,8 +75,7 @@ void *verso_i_slab_carve(struct slab_entry *entry);
 void *verso_i_slab_filled(struct slab_entry *entry, void *object);
 void verso_i_slab_freed(
     struct slab_desc *desc, struct slab_entry *entry, uintptr_t flags);
-void verso_i_slab_free_marked(
-    struct slab_entry *entry, void *object, void *caller);
+void verso_i_slab_free_marked(struct slab_entry *entry, void *object);
 VERSO_NORETURN void verso_i_slab_free_panic(
     const struct slab_entry *entry, const void *object, bool twice);
 
@@ -148,7 +147,7 @@ ALWAYS_INLINE void slab_free(
         verso_i_slab_free_panic(entry, object, false);
     uintptr_t mark = (vaddr_t)entry;
     if (marked && unlikely(slab_mark_get(object, link) == mark)) {
-        verso_i_slab_free_marked(entry, object, caller);
+        verso_i_slab_free_marked(entry, object);
         return;
     }
     (void)caller;

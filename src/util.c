@@ -19,6 +19,7 @@
 
 /* Spins between two hints to the host that somebody else should run. */
 #define SPINS_A_YIELD 1000
+#define YIELDS_ALONE 100u
 
 struct sink {
     char *buffer;
@@ -335,12 +336,13 @@ const char *verso_err_name(int err)
 /* With one CPU nobody could drop it while we spin. */
 void verso_i_lock_contended(struct lock *lock)
 {
-    if (CPU_COUNT_MAX == 1)
-        verso_panic("lock %s taken twice", lock->name);
     unsigned spins = 0;
     while (cpu_swap(&lock->held, 1) != 0) {
         cpu_relax();
         if (++spins % SPINS_A_YIELD == 0)
             verso_host_yield();
+        /* alone, and nobody to yield to lets go of it: it is our own */
+        if (CPU_COUNT_MAX == 1 && spins == SPINS_A_YIELD * YIELDS_ALONE)
+            verso_panic("lock %s taken twice", lock->name);
     }
 }

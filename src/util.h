@@ -4,8 +4,9 @@
  *
  * A lock belongs to one storey and is taken in its entry points only. Two
  * kinds: lock_take() for what no interrupt handler reaches, lock_take_irq()
- * for what it may: that one keeps interrupts off while held. With one CPU a
- * lock that is already taken is a bug, and panics; with more it is spun for.
+ * for what it may: that one keeps interrupts off while held. A lock that is
+ * taken is spun for, yielding; with one CPU and nobody to yield to that is a
+ * bug, and panics.
  */
 #ifndef VERSO_SRC_UTIL_H
 #define VERSO_SRC_UTIL_H
@@ -129,11 +130,8 @@ NO_INLINE void verso_i_lock_contended(struct lock *lock);
 
 ALWAYS_INLINE void lock_take(struct lock *lock)
 {
-    if (unlikely(cpu_swap(&lock->held, 1) != 0)) {
+    if (unlikely(cpu_swap(&lock->held, 1) != 0))
         verso_i_lock_contended(lock);
-        if (CPU_COUNT_MAX == 1)
-            __builtin_unreachable(); /* it has panicked */
-    }
 }
 
 ALWAYS_INLINE void lock_drop(struct lock *lock)

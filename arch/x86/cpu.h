@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h of the port: interrupts, spinning, which CPU. One CPU until the
- * library runs on more: a swap needs no lock prefix then.
+ * cpu.h of the port: interrupts, spinning, which CPU. One, for now.
  */
 #ifndef VERSO_ARCH_CPU_H
 #define VERSO_ARCH_CPU_H
@@ -33,14 +32,12 @@ static inline void cpu_relax(void)
     __asm__ volatile("pause" : : : "memory");
 }
 
-/* Stores `value`, returns what stood there: atomic against this CPU's own
- * interrupt handlers. */
+/* Stores `value`, returns what stood there: one instruction, atomic against
+ * interrupts, other threads and other CPUs. */
 static inline uint32_t cpu_swap(uint32_t *word, uint32_t value)
 {
-    uint32_t old = *(volatile uint32_t *)word;
-    *(volatile uint32_t *)word = value;
-    __asm__ volatile("" : : : "memory");
-    return old;
+    __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*word) : : "memory");
+    return value;
 }
 
 static inline void cpu_release(uint32_t *word, uint32_t value)

@@ -4,10 +4,10 @@
  * tables: 32-bit, two levels (Intel SDM vol. 3A, 4.3, tables 4-4 to 4-6).
  *
  *   bit  0 P   1 W   2 U   3 PWT   4 PCD   5 A   6 D   7 PS (level 1)   8 G
- *   bit  9 X: software: execution was declared (nothing enforces it here)
- *   bit 10 K: software: live. Kept in every entry, so that a leaf without
+ *   bit  9 K: software: live. Kept in every entry, so that a leaf without
  *             rights (P = 0) is still not 0
- *   bit 11 -: free
+ *   bit 10 X: software: execution was declared (nothing enforces it here)
+ *   bit 11 E: software: write and execute together were asked for by name
  *   bits 12..31: the frame; of a 4-MiB page only bits 22..31
  *
  * No leaf has bit 7 at level 0 (PAT), no table entry has bit 8: the same word
@@ -46,8 +46,9 @@ struct pte {
 #define PTE_D     0x040u
 #define PTE_PS    0x080u
 #define PTE_G     0x100u
-#define PTE_X     0x200u
-#define PTE_K     0x400u
+#define PTE_K     0x200u
+#define PTE_X     0x400u
+#define PTE_E     0x800u
 #define PTE_FRAME 0xfffff000u
 
 static inline bool pte_is_live(struct pte e)
@@ -66,32 +67,38 @@ static inline bool pte_is_leaf(struct pte e, unsigned level)
     return level == 0 || (e.raw & PTE_PS) != 0;
 }
 
+/* Does an entry above level 0 name a table? */
+static inline bool pte_is_table(struct pte e)
+{
+    return (e.raw & (PTE_P | PTE_PS)) == PTE_P;
+}
+
 static inline pfn_t pte_pfn(struct pte e)
 {
     return pfn_make(e.raw >> VERSO_PAGE_SHIFT);
 }
 
-/* The public flags were numbered so that they move in groups: read, write and
- * user are P, W and U; execute is X; the cache type is PWT and PCD. */
-#define PTE_RIGHTS        (PTE_P | PTE_W | PTE_U)
-#define PTE_CACHE         (PTE_PWT | PTE_PCD)
-#define PTE_X_TO_FLAG     6
-#define PTE_CACHE_TO_FLAG 2
+/* The public flags were numbered so that they move as two groups: read, write,
+ * user and the cache type are P, W, U, PWT and PCD; execute and VERSO_WX are X
+ * and E, elsewhere. */
+#define PTE_RIGHTS (PTE_P | PTE_W | PTE_U)
+#define PTE_CACHE  (PTE_PWT | PTE_PCD)
+#define PTE_SHIFT  4
 _Static_assert(VERSO_READ == PTE_P && VERSO_WRITE == PTE_W &&
-                   VERSO_USER == PTE_U && VERSO_EXEC << PTE_X_TO_FLAG == PTE_X,
-    "rights move as a group");
-_Static_assert(VERSO_CACHE_WT == PTE_PWT << PTE_CACHE_TO_FLAG &&
-                   VERSO_CACHE_UC == PTE_CACHE << PTE_CACHE_TO_FLAG,
-    "cache types move as a group");
+                   VERSO_USER == PTE_U && VERSO_CACHE_WT == PTE_PWT &&
+                   VERSO_CACHE_UC == PTE_CACHE,
+    "rights and cache type stay where they are");
+_Static_assert(
+    VERSO_EXEC << PTE_SHIFT == PTE_X && VERSO_WX << PTE_SHIFT == PTE_E,
+    "execute moves");
 
 /* Rights and cache type (types.h) to bits, without a frame. Any right makes
  * it present. */
 static inline uint32_t pte_bits(unsigned level, unsigned flags)
 {
     uint32_t raw = PTE_K | (level > 0 ? PTE_PS : 0);
-    raw |= flags & PTE_RIGHTS;
-    raw |= (flags & VERSO_EXEC) << PTE_X_TO_FLAG;
-    raw |= (flags >> PTE_CACHE_TO_FLAG) & PTE_CACHE;
+    raw |= flags & (PTE_RIGHTS | PTE_CACHE);
+    raw |= (flags & (VERSO_EXEC | VERSO_WX)) << PTE_SHIFT;
     if (flags & (VERSO_WRITE | VERSO_EXEC))
         raw |= PTE_P;
     return raw;
@@ -113,7 +120,7 @@ static inline struct pte pte_table(pfn_t pfn, bool user)
 static inline struct pte pte_with_rights(
     struct pte e, unsigned level, unsigned rights)
 {
-    const uint32_t changed = PTE_RIGHTS | PTE_X;
+    const uint32_t changed = PTE_RIGHTS | PTE_X | PTE_E;
     return (struct pte){
         (e.raw & ~changed) | (pte_bits(level, rights) & changed)};
 }
@@ -128,11 +135,14 @@ static inline struct pte pte_part(struct pte e, unsigned level, size_t index)
 
 static inline unsigned pte_flags(struct pte e)
 {
-    unsigned flags = e.raw & PTE_RIGHTS;
-    flags |= (e.raw >> PTE_X_TO_FLAG) & VERSO_EXEC;
-    flags |= (e.raw & PTE_CACHE) << PTE_CACHE_TO_FLAG;
-    /* both of them: write is bit 1, execute bit 3, VERSO_WX bit 4 */
-    return flags | (flags << 3 & flags << 1 & VERSO_WX);
+    return (e.raw & (PTE_RIGHTS | PTE_CACHE)) |
+           (e.raw >> PTE_SHIFT & (VERSO_EXEC | VERSO_WX));
+}
+
+/* VERSO_MAPPED_*, which are numbered like the bits. */
+static inline unsigned pte_state(struct pte e)
+{
+    return e.raw & (PTE_P | PTE_A | PTE_D);
 }
 
 static inline bool pte_is_global(struct pte e)

@@ -40,14 +40,17 @@ VERSO_MUST_CHECK int verso_unmap(vaddr_t va, size_t pages);
  * page of it is not mapped. Losing a right flushes, gaining one does not. */
 VERSO_MUST_CHECK int verso_protect(vaddr_t va, size_t pages, unsigned rights);
 
+/* State of a mapping. */
+#define VERSO_MAPPED_PRESENT       0x01u /* else a live entry without rights */
+#define VERSO_MAPPED_ACCESSED      0x20u
+#define VERSO_MAPPED_DIRTY         0x40u
+#define VERSO_MAPPED_EXEC_ENFORCED 0x100u /* else all that is read may be run */
+
 struct verso_mapping {
-    paddr_t pa;         /* of the very byte asked for */
-    unsigned flags;     /* rights as declared, and cache type */
-    size_t page_pages;  /* size of the page it is in, in pages */
-    bool present;       /* false: a live entry without rights */
-    bool exec_enforced; /* false: this machine cannot forbid execution */
-    bool accessed;
-    bool dirty;
+    paddr_t pa;        /* of the very byte asked for */
+    unsigned flags;    /* rights as declared, and cache type */
+    unsigned state;    /* VERSO_MAPPED_* */
+    size_t page_pages; /* size of the page it is in, in pages */
 };
 
 /* What is at va. ABSENT: nothing. The mirror may be asked about. */

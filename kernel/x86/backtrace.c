@@ -130,13 +130,15 @@ static const uint32_t *backtrace_next(
     return guess;
 }
 
-static void backtrace_line(uint32_t address, bool sure)
+/* `back`: how far behind the place that is meant the address lies: a call that
+ * does not return may be the last instruction of its function. */
+static void backtrace_line(uint32_t address, uint32_t back, bool sure)
 {
     size_t offset;
-    const char *name = machine_symbol(address, &offset);
+    const char *name = machine_symbol(address - back, &offset);
     verso_print("backtrace: 0x%08x", address);
     if (name)
-        verso_print(" %s+0x%zx", name, offset);
+        verso_print(" %s+0x%zx", name, offset + back);
     verso_print("%s\n", sure ? "" : " ?");
 }
 
@@ -144,18 +146,18 @@ void backtrace_print(uint32_t eip, uint32_t esp)
 {
     const uint32_t *at = (const uint32_t *)(uintptr_t)(esp & ~3u);
     bool sure = true;
-    backtrace_line(eip, true);
+    backtrace_line(eip, 0, true);
     if (esp < (uint32_t)(uintptr_t)kernel_guard)
         return; /* not our stack */
     if (esp < (uint32_t)(uintptr_t)kernel_stack)
         at = (const uint32_t *)(const void *)kernel_stack;
     for (int i = 0; i < BACKTRACE_DEPTH; i++) {
-        struct function function = function_find(eip);
+        struct function function = function_find(i == 0 ? eip : eip - 1);
         at = backtrace_next(at, &function, &sure);
         if (!at)
             return;
         eip = *at++;
-        backtrace_line(eip, sure);
+        backtrace_line(eip, 1, sure);
     }
     verso_print("backtrace: ...\n");
 }

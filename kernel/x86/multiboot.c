@@ -99,7 +99,7 @@ static void modules_read(const struct multiboot_info *info)
 static void command_line_read(const char *text)
 {
     size_t n = 0;
-    while (text[n] != 0 && n < COMMAND_LINE_MAX - 1) {
+    while (n < COMMAND_LINE_MAX - 1 && text[n] != 0) {
         command_line[n] = text[n];
         n++;
     }

@@ -63,7 +63,7 @@ static char *option_read(char *at)
 void options_parse(const char *line)
 {
     size_t n = 0;
-    while (line[n] != 0 && n < sizeof text - 1) {
+    while (n < sizeof text - 1 && line[n] != 0) {
         text[n] = line[n];
         n++;
     }
