@@ -723,18 +723,29 @@ static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
 /* Few frames: to the stock. Stops at a frame that has no owner. */
 static void chain_to_stock(struct verso_chain *chain)
 {
-    uint32_t nr = pfn_nr(chain->first);
+    uint32_t nr = pfn_nr(chain->first), first = (uint32_t)state.stock.first;
+    const uint32_t top = state.top;
+    uint32_t count = 0;
     size_t left = chain->pages;
-    while (left != 0 && nr < state.count) {
+    for (; left != 0 && nr < state.count; left--) {
         struct frame *f = frame_at(nr);
         const uint32_t next = f->link;
-        if (likely(f->count == 1 && f->zone == state.top))
-            stock_add(nr, f);
-        else if (!frame_release(nr))
-            break;
+        if (unlikely(f->count != 1 || f->zone != top)) {
+            stock_push(&state.stock, first, count);
+            if (!frame_release(nr))
+                break;
+            first = (uint32_t)state.stock.first;
+            count = 0;
+        } else {
+            frame_clear(f, FRAME_STOCK);
+            f->link = first;
+            first = nr;
+            count++;
+        }
         nr = next;
-        left--;
     }
+    if (count != 0)
+        stock_push(&state.stock, first, count);
     if (state.stock.room < 0)
         stock_empty(VERSO_STOCK_BATCH);
     *chain = (struct verso_chain){pfn_make(nr), left};

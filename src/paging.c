@@ -67,6 +67,7 @@ struct space {
     unsigned top; /* level of the root */
     bool direct;  /* accessor: the direct map, or the mirror */
     unsigned mirror_slot;
+    vaddr_t mirror_last;          /* its last byte */
     vaddr_t base[MMU_LEVELS_MAX]; /* where the mirror shows each level */
     size_t tables;                /* the root included, the spare not */
     pfn_t spare;                  /* one table, all entries 0 */
@@ -85,6 +86,12 @@ static struct {
     uint32_t flush; /* number of the last one submitted, and done */
     size_t invalidations, flushes;
 } paging VERSO_STATE;
+
+/* A constant where the machine leaves no choice. */
+ALWAYS_INLINE unsigned top_of(const struct space *space)
+{
+    return MMU_LEVELS_MIN == MMU_LEVELS_MAX ? MMU_LEVELS_MAX - 1 : space->top;
+}
 
 /* ---- frames ---- */
 
@@ -157,17 +164,11 @@ static NO_INLINE struct pte *pte_at_direct(
     const struct space *space, unsigned level, vaddr_t va)
 {
     pfn_t table = space->root;
-    for (unsigned l = space->top; l > level; l--) {
+    for (unsigned l = top_of(space); l > level; l--) {
         struct pte *entries = direct_address(table);
         table = pte_pfn(pte_load(&entries[index_of(va, l)]));
     }
     return (struct pte *)direct_address(table) + index_of(va, level);
-}
-
-/* A constant where the machine leaves no choice. */
-ALWAYS_INLINE unsigned top_of(const struct space *space)
-{
-    return MMU_LEVELS_MIN == MMU_LEVELS_MAX ? MMU_LEVELS_MAX - 1 : space->top;
 }
 
 ALWAYS_INLINE struct pte *pte_at_mirror(
@@ -214,7 +215,7 @@ ALWAYS_INLINE struct place walk(
 
 static NO_INLINE unsigned walk_direct(const struct space *space, vaddr_t va)
 {
-    return walk(space, va, space->top, true).level;
+    return walk(space, va, top_of(space), true).level;
 }
 
 ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
@@ -236,10 +237,16 @@ ALWAYS_INLINE unsigned find_entry(
     return p.level;
 }
 
+/* Is all of the range in the one table of pages that the walk led to? */
+ALWAYS_INLINE bool is_one_run(struct place p, vaddr_t va, size_t pages)
+{
+    return p.level == 0 && pages <= MMU_ENTRIES(0) - index_of(va, 0);
+}
+
 /* The frame of the table that holds the entry of va at a level. */
 static pfn_t table_of(const struct space *space, unsigned level, vaddr_t va)
 {
-    if (level == space->top)
+    if (level == top_of(space))
         return pfn_add(space->root,
             index_of(va, level) * sizeof(struct pte) >> VERSO_PAGE_SHIFT);
     return pte_pfn(pte_load(pte_at(space, level + 1, va)));
@@ -254,15 +261,13 @@ static void live_add(
 
 static vaddr_t mirror_start(const struct space *space)
 {
-    return (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(space->top);
+    return (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space));
 }
 
 static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
 {
-    vaddr_t start = mirror_start(space);
-    vaddr_t last = va + bytes_of(pages) - 1;
-    vaddr_t end = start + MMU_MIRROR_SLOTS * step_of(space->top) - 1;
-    return va <= end && last >= start;
+    return va <= space->mirror_last &&
+           va + bytes_of(pages) - 1 >= mirror_start(space);
 }
 
 /* The page that shows, in the mirror, the table named by va's entry at this
@@ -457,14 +462,14 @@ static void table_hook(struct space *space, unsigned level, vaddr_t va,
 static void live_drop(struct space *space, unsigned level, vaddr_t va,
     size_t count, struct flush *batch)
 {
-    for (; level < space->top; level++, count = 1) {
+    for (; level < top_of(space); level++, count = 1) {
         pfn_t pfn = table_of(space, level, va);
         struct frame *table = frame_get(pfn);
         VERSO_ASSERT(table->live >= count);
         table->live = (uint16_t)(table->live - count);
         if (table->live > 0)
             return;
-        if (MMU_KEEPS_UPPER && level + 1 == space->top)
+        if (MMU_KEEPS_UPPER && level + 1 == top_of(space))
             return;
         pte_store(pte_at(space, level + 1, va), (struct pte){0});
         flush_add_upper(space, batch, va, level + 1);
@@ -574,7 +579,7 @@ static unsigned leaf_level(const struct space *space, const struct map_state *m)
     unsigned level = 0;
     if (m->source.list != NULL || m->source.chained)
         return 0;
-    for (unsigned l = 1; l <= space->top && paging.large[l]; l++) {
+    for (unsigned l = 1; l <= top_of(space) && paging.large[l]; l++) {
         size_t mask = MMU_LEVEL_PAGES(l) - 1;
         if ((m->va & (step_of(l) - 1)) == 0 && m->pages > mask &&
             (pfn_nr(m->source.first) & mask) == 0)
@@ -692,7 +697,7 @@ static int map_plan(
  * need no flush. */
 static void allow_user(struct space *space, vaddr_t va)
 {
-    for (unsigned level = space->top;; level--) {
+    for (unsigned level = top_of(space);; level--) {
         struct pte *entry = pte_at(space, level, va);
         struct pte e = pte_load(entry);
         if (level == 0 || !pte_is_live(e) || pte_is_leaf(e, level))
@@ -721,10 +726,30 @@ static void map_commit(
     }
 }
 
+/* All in one table that is there: nothing can be short. */
+static NO_INLINE int map_run(
+    struct space *space, struct pte *entry, const struct map_state *m)
+{
+    struct map_state plan = *m;
+    if (any_live(space, m->va, entry, m->pages))
+        return VERSO_EXISTS;
+    if (!source_skip(&plan, m->pages))
+        return VERSO_DENIED;
+    if (m->flags & VERSO_USER)
+        allow_user(space, m->va);
+    live_add(space, 0, m->va, m->pages);
+    plan = *m;
+    source_store(&plan, entry, m->pages, 0);
+    return 0;
+}
+
 static NO_INLINE int map_many(struct space *space, const struct map_state *m)
 {
     struct verso_chain tables;
     size_t needed;
+    struct place p = find_place(space, m->va);
+    if (is_one_run(p, m->va, m->pages))
+        return map_run(space, p.entry, m);
     int err = map_plan(space, *m, &needed);
     if (err == 0)
         err = tables_take(space, needed, &tables);
@@ -784,30 +809,34 @@ struct cleared {
     struct verso_chain frames;
 };
 
-/* Clears `count` entries of a table. */
+/* Clears `count` entries of a table, and chains the frames they had. */
 ALWAYS_INLINE void clear_run(
     struct pte *entry, size_t count, struct cleared *out, bool collect)
 {
-    struct cleared c = {0, 0, 0, out->frames};
-    size_t i = 0;
+    struct frame *const frames = paging.frames;
+    const size_t limit = paging.frame_count;
+    size_t i = 0, first, last = 0, live = 0, collected = 0;
+    uint32_t chain = pfn_nr(out->frames.first);
     while (i < count && !pte_is_live(pte_load(&entry[i])))
         i++;
-    c.first = i;
+    first = i;
     UNROLL_4
     for (; i < count; i++) {
         struct pte e = pte_load(&entry[i]);
         if (!pte_is_live(e))
             continue;
         pte_store(&entry[i], (struct pte){0});
-        c.last = i;
-        c.count++;
-        if (collect && likely(pfn_nr(pte_pfn(e)) < paging.frame_count)) {
-            paging.frames[pfn_nr(pte_pfn(e))].link = pfn_nr(c.frames.first);
-            c.frames.first = pte_pfn(e);
-            c.frames.pages++;
+        last = i;
+        live++;
+        uint32_t nr = pfn_nr(pte_pfn(e));
+        if (collect && likely(nr < limit)) {
+            frames[nr].link = chain;
+            chain = nr;
+            collected++;
         }
     }
-    *out = c;
+    *out = (struct cleared){
+        live, first, last, {pfn_make(chain), out->frames.pages + collected}};
 }
 
 /* Unmaps the entries of va's table at `level` up to the end of the range;
@@ -843,6 +872,11 @@ int verso_i_paging_unmap(
     if (err != 0)
         return err;
     lock_take(&space->lock);
+    if (is_one_run(find_place(space, va), va, pages)) {
+        (void)unmap_run(space, va, pages, 0, batch);
+        lock_drop(&space->lock);
+        return 0;
+    }
     err = split_ends(space, va, pages);
     while (err == 0 && pages > 0) {
         struct pte *entry;
@@ -1106,6 +1140,8 @@ bool verso_i_paging_drain(void)
 static void mirror_init(struct space *space, unsigned slot)
 {
     space->mirror_slot = slot;
+    space->mirror_last =
+        mirror_start(space) + MMU_MIRROR_SLOTS * step_of(top_of(space)) - 1;
     space->base[0] = (vaddr_t)slot << MMU_LEVEL_SHIFT(space->top);
     for (unsigned l = 0; l < space->top; l++)
         space->base[l + 1] = space->base[l] + ((vaddr_t)slot << MMU_LEVEL_SHIFT(

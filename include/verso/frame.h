@@ -40,9 +40,9 @@ struct frame {
     uint16_t live;  /* (p) table: entries with raw != 0 */
     uint16_t count; /* (f) owners; 0 when free */
     uint8_t state;  /* (f) enum frame_state */
+    uint8_t cache;  /* (o) VERSO_CACHE_* >> VERSO_CACHE_SHIFT */
     uint8_t order;  /* (f) free block: its order */
     uint8_t zone;   /* constant after init */
-    uint8_t cache;  /* (o) VERSO_CACHE_* >> VERSO_CACHE_SHIFT */
 };
 
 /* Frames linked through frame.link: ascending order is not promised. */
