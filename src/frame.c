@@ -351,6 +351,7 @@ ALWAYS_INLINE void run_fill_as(
     uint32_t nr, uint32_t pages, enum frame_state as, uint16_t owners)
 {
     struct frame *f = frame_at(nr);
+    UNROLL_4
     for (const struct frame *end = f + pages; f != end; f++) {
         f->link = ++nr;
         f->live = 0;

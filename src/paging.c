@@ -595,6 +595,24 @@ ALWAYS_INLINE bool cache_differs(pfn_t pfn, unsigned cache)
            unlikely(paging.frames[pfn_nr(pfn)].cache != cache);
 }
 
+/* The same for a list. Write-back is 0: nearly always, and OR-ing is enough. */
+static bool list_differs(const pfn_t *list, size_t pages, unsigned cache)
+{
+    const struct frame *const frames = paging.frames;
+    const size_t limit = paging.frame_count;
+    unsigned differs = 0;
+    if (cache != 0) {
+        for (size_t i = 0; i < pages; i++)
+            differs |= cache_differs(list[i], cache);
+        return differs != 0;
+    }
+    UNROLL_4
+    for (const pfn_t *end = list + pages; list < end; list++)
+        if (likely(pfn_nr(*list) < limit))
+            differs |= frames[pfn_nr(*list)].cache;
+    return differs != 0;
+}
+
 /* Moves the state over `pages` pages; false if a frame on the way has another
  * cache type. */
 ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
@@ -603,11 +621,8 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
     struct paging_source *s = &m->source;
     bool differs = false;
     if (s->list != NULL) {
-        const pfn_t *list = s->list, *end = list + pages;
-        UNROLL_4
-        for (; list < end; list++)
-            differs |= cache_differs(*list, cache);
-        s->list = end;
+        differs = list_differs(s->list, pages, cache);
+        s->list += pages;
     } else if (s->chained) {
         /* fresh from back, which has given them their type */
         for (size_t i = 0; i < pages && m->pages > pages; i++)
