@@ -35,7 +35,8 @@
  *   pte_replace                 compare and exchange
  *   pte_is_live, pte_is_present, pte_is_leaf, pte_is_table, pte_pfn, pte_flags
  *   pte_bits, pte_leaf, pte_table, pte_with_rights, pte_part
- *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use, pte_needs_flush
+ *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use,
+ * pte_needs_flush
  *
  *   mmu_invalidate(va)          one page, of either size, on this CPU
  *   mmu_invalidate_all()        everything, global pages too

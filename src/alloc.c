@@ -25,7 +25,6 @@
 
 #include <verso/area.h>
 #include <verso/reclaim.h>
-#include <verso/report.h>
 
 #include "slab.h"
 
@@ -114,7 +113,7 @@ struct slab_desc *verso_alloc_class(unsigned index)
 
 static void *alloc_area(size_t align, size_t size)
 {
-    struct verso_area_request request = {.pages = pages_of(size),
+    struct verso_area_request request = {.pages = pages_of(size + (size == 0)),
         .flags = VERSO_RW | AREA_HEAP,
         .align = align,
         .name = "alloc"};
@@ -133,7 +132,7 @@ static void *alloc_area(size_t align, size_t size)
 static void *alloc_once(size_t align, size_t size, void *caller)
 {
     if (size > state.largest || align > VERSO_PAGE_SIZE)
-        return alloc_area(align, size == 0 ? 1 : size);
+        return alloc_area(align, size);
     struct slab_desc *class = class_of(size);
     while (class->layout.stride % align != 0)
         if (++class == &state.class[state.classes])
@@ -163,7 +162,7 @@ void *verso_alloc(size_t size)
 void *verso_alloc_zeroed(size_t count, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
+    if (product_overflows(count, size, &bytes))
         return NULL;
     void *object = verso_alloc(bytes);
     if (object != NULL)

@@ -36,7 +36,6 @@
 #include "area.h"
 
 #include <verso/back.h>
-#include <verso/fault.h>
 
 static struct area_map kernel_map VERSO_STATE;
 
@@ -44,7 +43,10 @@ static struct area_map kernel_map VERSO_STATE;
 #define STOCK_BATCH 32u
 #define LIMBO_BATCH 4u
 
-_Static_assert(VERSO_BACK_ZERO == 0x100u, "back's flags begin at bit 8");
+_Static_assert(VERSO_BACK_ZERO == VERSO_AREA_ZERO &&
+                   VERSO_BACK_CONTIG == VERSO_AREA_CONTIG &&
+                   VERSO_BACK_LOW == VERSO_AREA_LOW,
+    "back's flags are area's");
 
 struct area_map *verso_i_area_kernel(void)
 {
@@ -65,17 +67,11 @@ static vaddr_t area_end(const struct mem_area *area)
     return area->start + bytes_of(area->pages);
 }
 
-/* Flags that back understands. */
+/* Flags that back understands: they were given the same numbers. */
 static unsigned back_flags(unsigned flags)
 {
-    unsigned out = flags & (VERSO_RIGHTS_MASK | VERSO_CACHE_MASK);
-    if (flags & VERSO_AREA_ZERO)
-        out |= VERSO_BACK_ZERO;
-    if (flags & VERSO_AREA_CONTIG)
-        out |= VERSO_BACK_CONTIG;
-    if (flags & VERSO_AREA_LOW)
-        out |= VERSO_BACK_LOW;
-    return out;
+    return flags & (VERSO_RIGHTS_MASK | VERSO_CACHE_MASK | VERSO_BACK_ZERO |
+                       VERSO_BACK_CONTIG | VERSO_BACK_LOW);
 }
 
 /* A constant for the kernel's map, where it is inlined. */
@@ -649,7 +645,7 @@ ALWAYS_INLINE uint32_t take(struct area_map *map,
     lock_take(&map->lock);
     if (unlikely(map->limbo_first != NODE_NONE))
         limbo_pop(map, LIMBO_BATCH);
-    if (likely(is_simple(request)))
+    if (likely(is_simple(request) && request->pages <= map->pages))
         node = take_low(map, request->pages);
     if (unlikely(node == NODE_NONE))
         node = take_wanted(map, request);
@@ -852,16 +848,17 @@ static int shrink_locked(
     return 0;
 }
 
-/* After a shrink, the guard above is where a page was. It may become one again
- * at any time, so its flush is waited for. */
+/* After a shrink, the guard above is where a page was. That page's flush is
+ * older than the one that what is cut off will wait for, and before that one
+ * is done the area cannot grow again: nobody need wait for it. */
 static void guard_clear(struct area_map *map, const struct mem_area *area)
 {
     if ((area->flags & VERSO_AREA_GUARD_ABOVE) == 0 ||
         (area->flags & VERSO_AREA_BARE) != 0)
         return;
     vaddr_t guard = area_end(area) - VERSO_PAGE_SIZE;
-    if (!verso_back_done(verso_back_release(map->space, guard, 1)))
-        (void)verso_back_drain();
+    uint32_t flush = verso_back_release(map->space, guard, 1);
+    (void)flush;
 }
 
 int verso_area_resize(void *address, size_t pages)

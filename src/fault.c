@@ -43,7 +43,7 @@ enum verso_fault verso_fault(vaddr_t va, unsigned code)
     }
 #if VERSO_HAS_PAGING
     /* also where the page that memory was short for is there already */
-    if (verso_i_paging_allows(verso_space_kernel(), va, code))
+    if (verso_i_paging_allows(verso_space_kernel(), va, rights_wanted(code)))
         return VERSO_FAULT_SPURIOUS;
 #endif
     return err == VERSO_NO_MEMORY ? VERSO_FAULT_NO_MEMORY

@@ -56,9 +56,6 @@
  */
 #include "paging.h"
 
-#include <verso/fault.h>
-#include <verso/report.h>
-
 #include <mmu.h>
 
 struct space {
@@ -1068,14 +1065,11 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
     return query(find_place(&paging.kernel, va), va, mapping);
 }
 
-bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned code)
+bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
 {
     struct verso_mapping m;
-    unsigned wanted = (code & VERSO_FAULT_WRITE) ? VERSO_WRITE : VERSO_READ;
-    if (code & VERSO_FAULT_USER)
-        wanted |= VERSO_USER;
-    if ((code & VERSO_FAULT_EXEC) && MMU_EXEC_ENFORCED)
-        wanted |= VERSO_EXEC;
+    if (!MMU_EXEC_ENFORCED)
+        wanted &= ~VERSO_EXEC;
     if (verso_i_paging_query(space, va, &m) != 0 ||
         (m.state & VERSO_MAPPED_PRESENT) == 0 || (m.flags & wanted) != wanted)
         return false;

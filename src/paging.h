@@ -63,9 +63,9 @@ bool verso_i_flush_done(uint32_t flush);
 /* Clears a frame that nobody sees yet. */
 void verso_i_paging_clear(pfn_t pfn);
 
-/* Do the tables allow this access (VERSO_FAULT_ bits)? If so, a stale
- * translation of this CPU was at fault, and is gone now. */
-bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned code);
+/* Do the tables grant these rights? If so, a stale translation of this CPU was
+ * at fault, and is gone now. */
+bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted);
 
 /* The level-by-level walk, and the merged list of entries from `from` on. */
 void verso_i_paging_report_walk(vaddr_t va);

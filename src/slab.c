@@ -250,8 +250,7 @@ NO_INLINE void verso_i_slab_free_marked(struct slab_entry *entry, void *object)
     const struct slab_desc *desc = entry->desc;
     if (carve_is_free(&entry->objects, &desc->shape, object))
         verso_i_slab_free_panic(entry, object, true);
-    slab_mark_set(object, desc->shape.link, 0);
-    slab_free(entry, object, false, VERSO_CALLER);
+    slab_give(entry, object, false, VERSO_CALLER);
 }
 
 /* ---- caches ---- */

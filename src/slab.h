@@ -136,25 +136,17 @@ ALWAYS_INLINE void *slab_take(struct slab_desc *desc, bool plain, void *caller)
     return object;
 }
 
-ALWAYS_INLINE void slab_free(
+/* An object that may be given back goes to the free list. */
+ALWAYS_INLINE void slab_give(
     struct slab_entry *entry, void *object, bool plain, void *caller)
 {
     struct slab_desc *desc = entry->desc;
     uint32_t link = plain ? 0 : desc->shape.link;
-    bool marked = plain || desc->layout.marked;
-    uintptr_t offset = (vaddr_t)object - entry->page;
-    if (unlikely(slab_number(desc, offset) >= entry->objects.carved))
-        verso_i_slab_free_panic(entry, object, false);
-    uintptr_t mark = (vaddr_t)entry;
-    if (marked && unlikely(slab_mark_get(object, link) == mark)) {
-        verso_i_slab_free_marked(entry, object);
-        return;
-    }
     (void)caller;
     verso_hook_free(object, desc->layout.size, caller);
     uintptr_t flags = lock_take_irq(&desc->lock);
-    if (marked)
-        slab_mark_set(object, link, mark);
+    if (plain || desc->layout.marked)
+        slab_mark_set(object, link, (vaddr_t)entry);
     carve_give(&entry->objects, link, object);
     uint32_t left = entry->objects.left++;
     /* it was full (0), or is empty now (count - 1): one compare for both */
@@ -162,6 +154,21 @@ ALWAYS_INLINE void slab_free(
         verso_i_slab_freed(desc, entry, flags);
     else
         lock_drop_irq(&desc->lock, flags);
+}
+
+ALWAYS_INLINE void slab_free(
+    struct slab_entry *entry, void *object, bool plain, void *caller)
+{
+    const struct slab_desc *desc = entry->desc;
+    uint32_t link = plain ? 0 : desc->shape.link;
+    uintptr_t offset = (vaddr_t)object - entry->page;
+    if (unlikely(slab_number(desc, offset) >= entry->objects.carved))
+        verso_i_slab_free_panic(entry, object, false);
+    if ((plain || desc->layout.marked) &&
+        unlikely(slab_mark_get(object, link) == (vaddr_t)entry))
+        verso_i_slab_free_marked(entry, object);
+    else
+        slab_give(entry, object, plain, caller);
 }
 
 /* The slab an address lies in, NULL if none does. */

@@ -19,7 +19,7 @@
 
 /* Spins between two hints to the host that somebody else should run. */
 #define SPINS_A_YIELD 1000
-#define YIELDS_ALONE 100u
+#define YIELDS_ALONE  100u
 
 struct sink {
     char *buffer;

@@ -121,6 +121,11 @@ static inline unsigned order_of(size_t n)
     return order;
 }
 
+static inline bool product_overflows(size_t a, size_t b, size_t *product)
+{
+    return __builtin_mul_overflow(a, b, product);
+}
+
 struct lock {
     uint32_t held;
     const char *name;

@@ -15,9 +15,9 @@
 struct space;
 
 /* Flags beside rights and cache type. */
-#define VERSO_BACK_ZERO   0x100u /* cleared before anyone can see them */
-#define VERSO_BACK_CONTIG 0x200u /* consecutive frames */
-#define VERSO_BACK_LOW    0x400u /* frames of zone 0 */
+#define VERSO_BACK_ZERO   0x10000u /* cleared before anyone can see them */
+#define VERSO_BACK_CONTIG 0x40000u /* consecutive frames */
+#define VERSO_BACK_LOW    0x80000u /* frames of zone 0 */
 
 /* Puts memory behind [va, va + pages), all of it or nothing (NO_MEMORY). */
 VERSO_MUST_CHECK int verso_back_commit(

@@ -41,10 +41,12 @@ VERSO_MUST_CHECK int verso_unmap(vaddr_t va, size_t pages);
 VERSO_MUST_CHECK int verso_protect(vaddr_t va, size_t pages, unsigned rights);
 
 /* State of a mapping. */
-#define VERSO_MAPPED_PRESENT       0x01u /* else a live entry without rights */
-#define VERSO_MAPPED_ACCESSED      0x20u
-#define VERSO_MAPPED_DIRTY         0x40u
-#define VERSO_MAPPED_EXEC_ENFORCED 0x100u /* else all that is read may be run */
+#define VERSO_MAPPED_PRESENT  0x01u /* else a live entry without rights */
+#define VERSO_MAPPED_ACCESSED 0x20u
+#define VERSO_MAPPED_DIRTY    0x40u
+#define VERSO_MAPPED_EXEC_ENFORCED                                             \
+    0x100u /* else all that is read may be run                                 \
+            */
 
 struct verso_mapping {
     paddr_t pa;        /* of the very byte asked for */
