@@ -22,6 +22,12 @@ NM ?= nm
 # change, everything is compiled again (see `flags` below).
 B := build/$(ARCH)
 
+# Architectures that have a kernel.
+ARCHES := $(patsubst kernel/%/link.ld,%,$(wildcard kernel/*/link.ld))
+ifeq ($(filter $(ARCH),$(ARCHES)),)
+$(error ARCH=$(ARCH): there is no such architecture; there are: $(ARCHES))
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -59,7 +65,9 @@ say = $(if $(QUIET),,@echo '  $(1)')
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wvla -Wcast-align -Wpointer-arith \
 	-Wconversion -Wsign-conversion
-MACHINE := -m32 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
+STACK_gcc := -mpreferred-stack-boundary=2
+STACK_clang := -mstack-alignment=4
+MACHINE := -m32 $(STACK_$(findstring clang,$(CC))$(if $(findstring clang,$(CC)),,gcc)) -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
 	-mgeneral-regs-only -fcf-protection=none -fno-asynchronous-unwind-tables
 PRODUCT := -std=c17 -O2 -g $(MACHINE) $(WARN) -Iinclude -Iarch/$(ARCH)
 LIB_FLAGS := $(PRODUCT) -Wframe-larger-than=512

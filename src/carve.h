@@ -74,15 +74,19 @@ static inline uint32_t carve_used(
     return shape->count - run->left;
 }
 
-/* Is a piece in the free list? For checks: linear. A list that is longer than
- * it can be is damaged, and ends the search. */
-static inline bool carve_is_free(
-    const struct carve *run, const struct carve_shape *shape, const void *piece)
+/* Is a piece in the free list? For checks: linear. A list that leads out of
+ * the run, or is longer than it can be, is damaged, and ends the search. */
+static inline bool carve_is_free(const struct carve *run,
+    const struct carve_shape *shape, vaddr_t base, const void *piece)
 {
     const void *at = run->free;
-    for (uint32_t n = 0; at != NULL && n < shape->count; n++) {
+    for (uint32_t n = 0; n < shape->count; n++) {
         if (at == piece)
             return true;
+        uintptr_t offset = (vaddr_t)at - base;
+        if (offset >= (uintptr_t)run->carved * shape->stride ||
+            offset % shape->stride != 0)
+            return false;
         at = link_get(at, shape->link);
     }
     return false;

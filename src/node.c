@@ -147,7 +147,7 @@ void verso_i_node_free(uint32_t node)
     uint32_t page = node / NODES_A_PAGE;
     lock_take(&verso_i_node.lock);
     struct carve *carve = &page_get(page)->carve;
-    VERSO_ASSERT(!carve_is_free(carve, &shape, node_get(node)));
+    VERSO_ASSERT(!carve_is_free(carve, &shape, page_va(page), node_get(node)));
     if (carve->left++ == 0)
         bitset_add(&verso_i_node.partial, page);
     carve_give(carve, shape.link, node_get(node));
@@ -183,7 +183,7 @@ bool verso_i_node_is_used(uint32_t node)
         return false;
     const struct carve *carve = &page_get(page)->carve;
     return node % NODES_A_PAGE < carve->carved &&
-           !carve_is_free(carve, &shape, node_get(node));
+           !carve_is_free(carve, &shape, page_va(page), node_get(node));
 }
 
 const char *verso_i_node_check(void)

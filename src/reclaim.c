@@ -18,7 +18,7 @@
 static struct {
     struct lock lock;
     struct verso_reclaimer *first;
-} state VERSO_STATE;
+} state VERSO_STATE = {.lock = {0, "reclaim"}};
 
 void verso_reclaimer_add(struct verso_reclaimer *reclaimer)
 {

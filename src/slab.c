@@ -18,10 +18,11 @@
  * there, this is a double free. The mark is taken off when the object is
  * handed out.
  *
- * An entry that becomes empty stays where it is, as the idle one, so that a
+ * An entry that becomes empty stays where it is, as an idle one, so that a
  * load on the edge of a slab does not make and unmake one each time (pitfall
- * 34), nor move it between lists. If the idle one is still empty when another
- * becomes so, the pages of the other go back.
+ * 34), nor move it between lists. A cache keeps one, or as many as hold four
+ * objects; if those are all still empty when another becomes so, the pages of
+ * the other go back.
  *
  * To grow, the lock is dropped: one node for the entry, an area for the pages
  * (two nodes at most), then the lock again. In an interrupt nothing grows; the
@@ -194,16 +195,22 @@ static uint32_t used_in(const struct slab_entry *entry)
     return carve_used(&entry->objects, &entry->desc->shape);
 }
 
-/* The entry has become empty: keep it as the idle one, or take it out? */
+/* The entry has become empty: keep it among the idle ones, or take it out? */
 static bool keep_idle(struct slab_desc *desc, struct slab_entry *entry)
 {
-    uint32_t node = node_of(entry), idle = desc->idle;
-    if (idle != NODE_NONE && idle != node && used_in(entry_get(idle)) == 0) {
-        list_remove(desc, entry, SLAB_PARTIAL);
-        return false;
+    uint32_t node = node_of(entry), *place = NULL;
+    for (uint32_t i = 0; i < desc->keep; i++) {
+        uint32_t idle = desc->idle[i];
+        if (idle == node)
+            return true;
+        if (idle == NODE_NONE || used_in(entry_get(idle)) > 0)
+            place = &desc->idle[i];
     }
-    desc->idle = node;
-    return true;
+    if (place != NULL)
+        *place = node;
+    else
+        list_remove(desc, entry, SLAB_PARTIAL);
+    return place != NULL;
 }
 
 /* The rest of a free after which the entry, that was full or is empty, needs
@@ -248,15 +255,16 @@ VERSO_NORETURN NO_INLINE void verso_i_slab_free_panic(
 NO_INLINE void verso_i_slab_free_marked(struct slab_entry *entry, void *object)
 {
     const struct slab_desc *desc = entry->desc;
-    if (carve_is_free(&entry->objects, &desc->shape, object))
+    if (carve_is_free(&entry->objects, &desc->shape, entry->page, object))
         verso_i_slab_free_panic(entry, object, true);
     slab_give(entry, object, false, VERSO_CALLER);
 }
 
 /* ---- caches ---- */
 
-/* Pages of a slab: the fewest that waste at most a 32nd and hold 8 objects or
- * are 4 already; else those that waste the smallest part. */
+/* Pages of a slab: the fewest that waste at most a 32nd; else those that waste
+ * the smallest part. More objects in a slab would only keep more memory from
+ * others (measured with the traces). */
 static uint32_t pages_for(uint32_t stride)
 {
     uint32_t best = 0;
@@ -306,6 +314,8 @@ void verso_i_slab_setup(struct slab_desc *desc,
         (uint32_t)bytes_of(desc->pages) / layout->stride};
     desc->twos = bit_lowest(layout->stride);
     desc->edge = desc->shape.count - 2;
+    desc->keep =
+        desc->shape.count < SLAB_IDLE ? SLAB_IDLE / desc->shape.count : 1;
     desc->inverse = inverse_of(layout->stride >> desc->twos);
     desc->class = class;
     desc->name = params->name;
@@ -358,7 +368,9 @@ size_t verso_slab_shrink(struct slab_desc *desc)
         struct slab_entry *entry = find_empty(desc);
         if (entry != NULL) {
             list_remove(desc, entry, SLAB_PARTIAL);
-            desc->idle = NODE_NONE;
+            for (uint32_t i = 0; i < desc->keep; i++)
+                if (desc->idle[i] == node_of(entry))
+                    desc->idle[i] = NODE_NONE;
         }
         lock_drop_irq(&desc->lock, flags);
         if (entry == NULL)
@@ -520,8 +532,9 @@ void verso_i_slab_describe(const struct slab_entry *entry, const void *at)
                 "slab %p: %u of %u in use\n",
         at, (size_t)((const char *)at - object), index, (const void *)object,
         desc->layout.size,
-        index >= entry->objects.carved                         ? "never used"
-        : carve_is_free(&entry->objects, &desc->shape, object) ? "free"
-                                                               : "in use",
+        index >= entry->objects.carved ? "never used"
+        : carve_is_free(&entry->objects, &desc->shape, entry->page, object)
+            ? "free"
+            : "in use",
         desc->name, (void *)entry->page, used_in(entry), desc->shape.count);
 }

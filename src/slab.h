@@ -40,6 +40,9 @@ struct slab_layout {
     bool marked;     /* there is room for the mark */
 };
 
+/* Objects that a cache keeps at least, in slabs that are empty. */
+#define SLAB_IDLE 4u
+
 struct slab_desc {
     struct lock lock;
     struct carve_shape shape; /* constant after create, and so to `align` */
@@ -54,8 +57,10 @@ struct slab_desc {
     void (*constructor)(void *object);
     struct slab_entry *list[SLAB_LISTS]; /* (c) first entry of each */
     uint32_t count[SLAB_LISTS];          /* (c) entries in each */
-    uint32_t idle; /* (c) an entry that was empty last, and may be still */
-    bool starved;  /* (c) an interrupt found it empty: refill */
+    uint32_t idle[SLAB_IDLE]; /* (c) entries that were empty last, and may be
+                                 still; `keep` of them are used */
+    uint32_t keep;
+    bool starved;           /* (c) an interrupt found it empty: refill */
     struct slab_desc *next; /* all caches: slub lock */
 };
 

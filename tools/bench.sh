@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Usage: bench.sh KERNEL ARCHIVE JSON: boots with `bench`, shows what it prints,
-# and writes its figures to JSON, an array of objects, one a line
+# Usage: bench.sh KERNEL ARCHIVE JSON: boots with `bench`, then looks for the
+# smallest memory that will do; shows what they print, and writes their figures
+# to JSON, an array of objects, one a line
 # "figure ARCH NAME VALUE UNIT [KEY=VALUE | goal<=N | goal>=N]...".
 set -eu
 
@@ -14,6 +15,7 @@ status=0
 {
     INTERACTIVE=no tools/qemu.sh "$kernel" "$archive" bench ||
         echo "# exit status $?"
+    test/boot-min.sh "$kernel" || echo "# exit status $?"
 } | tee "$log"
 if grep -q '^# exit status ' "$log"; then status=1; fi
 

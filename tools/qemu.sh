@@ -17,6 +17,27 @@ set -eu
 
 kernel=$1
 shift
+
+# QEMU's own words for a bad size do not name the variable; and with less than
+# 2 MiB the kernel is not even loaded, and would never say so.
+MEM=${MEM:-64M}
+case $MEM in
+*[0-9]M) kib=$((${MEM%M} * 1024)) ;;
+*[0-9]G) kib=$((${MEM%G} * 1048576)) ;;
+*[0-9]K | *[0-9]k) kib=${MEM%[Kk]} ;;
+*[0-9]) kib=$((MEM * 1024)) ;;
+*) kib=bad ;;
+esac 2>/dev/null || kib=bad
+case $kib in
+*[!0-9]*)
+    echo "qemu.sh: MEM=$MEM: not a size, as 64M or 3G" >&2
+    exit 1
+    ;;
+esac
+if [ "$kib" -lt 1536 ]; then
+    echo "qemu.sh: MEM=$MEM: the kernel alone needs 1536K" >&2
+    exit 1
+fi
 archive=-
 if [ $# -gt 0 ]; then
     archive=$1
