@@ -36,7 +36,11 @@ struct archive {
     char error[96]; /* what ARCHIVE_BROKEN means */
 };
 
-enum archive_step { ARCHIVE_FILE, ARCHIVE_END, ARCHIVE_BROKEN };
+enum archive_step {
+    ARCHIVE_FILE,
+    ARCHIVE_END,
+    ARCHIVE_BROKEN
+};
 
 void archive_open(struct archive *archive, const void *start, size_t bytes);
 /* The next regular file. After END or BROKEN, nothing more may be asked. */
@@ -45,7 +49,12 @@ enum archive_step archive_next(
 
 /* ---- trace.c ---- */
 
-enum trace_verb { TRACE_ALLOC, TRACE_REALLOC, TRACE_FREE, TRACE_FREE_NULL };
+enum trace_verb {
+    TRACE_ALLOC,
+    TRACE_REALLOC,
+    TRACE_FREE,
+    TRACE_FREE_NULL
+};
 
 struct trace_op {
     enum trace_verb verb;
@@ -65,7 +74,11 @@ struct trace {
     char reason[112];     /* what is wrong, "line N: ..." */
 };
 
-enum trace_step { TRACE_OP, TRACE_END, TRACE_BAD };
+enum trace_step {
+    TRACE_OP,
+    TRACE_END,
+    TRACE_BAD
+};
 
 /* Reads the header: false, and trace->reason, if it is none. */
 VERSO_MUST_CHECK bool trace_open(

@@ -42,6 +42,11 @@ static struct {
     struct slab_desc none; /* for sizes without a class: always empty */
     struct slab_desc *fine[FINE_MAX / GRAIN + 1];
     uint8_t coarse[CLASS_MAX / COARSE + 1];
+    struct {
+        size_t count, size, align;
+        void *caller;
+        const char *why;
+    } failed; /* requests: how many, and the last */
 } state VERSO_STATE;
 
 /* Names of the classes, for reports: filled at start. */
@@ -118,7 +123,7 @@ static void *alloc_area(size_t align, size_t size)
         .align = align,
         .name = "alloc"};
     struct area_map *map = verso_i_area_kernel();
-    if (size > SIZE_LIMIT)
+    if (size > SIZE_LIMIT || verso_host_in_interrupt())
         return NULL;
     uint32_t area = verso_i_area_alloc(map, &request, 0);
     if (area == NODE_NONE)
@@ -140,12 +145,43 @@ static void *alloc_once(size_t align, size_t size, void *caller)
     return verso_i_slab_alloc(class, caller);
 }
 
+/* Remembers why there was none, for the report. */
+static void note_failure(size_t align, size_t size, void *caller)
+{
+    struct verso_area_stats stats;
+    state.failed.count++;
+    state.failed.size = size;
+    state.failed.align = align;
+    state.failed.caller = caller;
+    state.failed.why = "no frames, or none for tables";
+    if (size > SIZE_LIMIT) {
+        state.failed.why = "larger than any heap";
+    } else if (verso_host_in_interrupt()) {
+        state.failed.why = "nothing grows in an interrupt";
+    } else {
+        verso_area_stats(&stats);
+        if (stats.largest_free < pages_of(size) + (align >> VERSO_PAGE_SHIFT))
+            state.failed.why = "no range of addresses is large enough";
+    }
+}
+
 static NO_INLINE void *alloc_slow(size_t align, size_t size, void *caller)
 {
     void *object = alloc_once(align, size, caller);
     if (object == NULL && size <= SIZE_LIMIT && verso_reclaim())
         object = alloc_once(align, size, caller);
+    if (object == NULL)
+        note_failure(align, size, caller);
     return object;
+}
+
+void verso_i_alloc_report(void)
+{
+    if (state.failed.count != 0)
+        verso_print("alloc: %zu requests had no memory; the last, %zu bytes "
+                    "aligned to %zu for %p: %s\n",
+            state.failed.count, state.failed.size, state.failed.align,
+            state.failed.caller, state.failed.why);
 }
 
 void *verso_alloc(size_t size)
@@ -208,6 +244,8 @@ static NO_INLINE uint32_t get_area(const void *object, const char *what)
 static NO_INLINE void free_area(void *object)
 {
     uint32_t area = get_area(object, "free");
+    VERSO_VERIFY(!verso_host_in_interrupt(),
+        "alloc: free of %p, an object of whole pages, in an interrupt", object);
     verso_hook_free(object, bytes_of(area_get(area)->pages), VERSO_CALLER);
     verso_i_area_free(verso_i_area_kernel(), area);
 }

@@ -7,5 +7,6 @@
 #include <verso/init.h>
 
 int verso_i_alloc_init(const struct verso_boot *boot);
+void verso_i_alloc_report(void);
 
 #endif

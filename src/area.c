@@ -757,6 +757,8 @@ static NO_INLINE uint32_t get_by_address(
 
 void *verso_area_alloc_as(const struct verso_area_request *request)
 {
+    if (verso_host_in_interrupt())
+        return NULL;
     uint32_t node = verso_i_area_alloc(&kernel_map, request, 0);
     if (node == NODE_NONE)
         return NULL;
@@ -768,6 +770,8 @@ void *verso_area_alloc(size_t pages, unsigned flags)
     struct verso_area_request request = {.pages = pages, .flags = flags};
     if ((flags & VERSO_AREA_BARE) == 0 || (flags & VERSO_AREA_GUARD) != 0)
         return verso_area_alloc_as(&request);
+    if (verso_host_in_interrupt())
+        return NULL;
     uint32_t node = take(&kernel_map, &request, 0);
     return node != NODE_NONE ? (void *)area_get(node)->start : NULL;
 }
@@ -775,6 +779,8 @@ void *verso_area_alloc(size_t pages, unsigned flags)
 void verso_area_free(void *address)
 {
     struct area_map *map = &kernel_map;
+    VERSO_VERIFY(!verso_host_in_interrupt(), "area: free of %p in an interrupt",
+        address);
     uint32_t word = pagemap_get(pagemap_of(map), (vaddr_t)address);
     uint32_t node = pagemap_node(word);
     if (unlikely(pagemap_kind(word) != KIND_AREA ||
@@ -872,6 +878,8 @@ int verso_area_resize(void *address, size_t pages)
     VERSO_VERIFY(pages > 0, "area: resize of %p to 0 pages", address);
     if (area->flags & VERSO_AREA_CONTIG)
         return VERSO_BAD_ARG;
+    if (verso_host_in_interrupt())
+        return VERSO_BUSY;
     if (pages == usable)
         return 0;
     if (pages < usable && plan_fill(&plan, 1) != 0)
@@ -900,6 +908,8 @@ int verso_area_protect(void *address, unsigned rights)
     int err = 0;
     VERSO_VERIFY((rights & ~VERSO_RIGHTS_MASK) == 0,
         "area: protect of %p with rights %#x", address, rights);
+    if (verso_host_in_interrupt())
+        return VERSO_BUSY;
     if ((area->flags & VERSO_AREA_BARE) == 0)
         err = verso_back_protect(map->space, va, pages, rights);
     if (err == 0) {
@@ -1123,7 +1133,8 @@ static void range_print(const struct mem_area *area)
         (size_t)(area_end(area) - 1), area->pages);
     if (area->kind == KIND_AREA) {
         flags_print(area->flags);
-        verso_print("  %s\n", area->name != NULL ? area->name : "");
+        verso_print("%s%s\n", area->name != NULL ? "  " : "",
+            area->name != NULL ? area->name : "");
     } else {
         verso_print("%s\n", area->kind == KIND_FREE ? "free" : "in limbo");
     }

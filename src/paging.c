@@ -46,6 +46,7 @@
  *      and the mirror shows it as a leaf.
  *   6. the tables found by walking are as many as were counted.
  *   7. a frame of the array is mapped with the cache type it has.
+ *   8. no batch that was given something is left unsubmitted.
  *
  * Lock: one a space. Cost: map and unmap are a loop over entries of one table
  * at a time; plan and flush are paid once a call.
@@ -80,7 +81,8 @@ static struct {
     bool on;
     bool large[MMU_LEVELS_MAX];
     unsigned table_zone;
-    uint32_t flush; /* number of the last one submitted, and done */
+    uint32_t flush;   /* number of the last one submitted, and done */
+    unsigned batches; /* that hold something, not submitted yet */
     size_t invalidations, flushes;
 } paging VERSO_STATE;
 
@@ -292,6 +294,7 @@ void verso_i_flush_init(struct flush *batch, bool collect)
 static void flush_add(
     struct flush *batch, vaddr_t va, size_t count, unsigned level)
 {
+    paging.batches += batch->total == 0;
     batch->total += count;
     if (batch->total > VERSO_FLUSH_CEILING || batch->ranges == FLUSH_RANGES)
         batch->all = true;
@@ -344,6 +347,7 @@ static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
     if (batch->total == 0)
         return 0;
     flush_local(batch);
+    paging.batches--;
     batch->ranges = 0;
     batch->total = 0;
     batch->all = false;
@@ -1344,6 +1348,8 @@ const char *verso_i_paging_check(void)
         }
         va = entry_end(va, level);
     } while (va != 0 && broken == NULL);
+    if (broken == NULL && paging.batches != 0)
+        broken = "paging.8: every batch is submitted";
     if (broken == NULL && tables != space->tables) {
         verso_print("%zu tables found, %zu counted\n", tables, space->tables);
         broken = "paging.6: every table is counted";

@@ -24,7 +24,7 @@ struct paging_source {
 /*
  * Pages whose translations must go, and what may be reused once they are gone.
  * Gathered under the space's lock, submitted once. A batch that was given
- * anything must be submitted before it goes out of scope.
+ * anything must be submitted before it goes out of scope (paging.8).
  */
 #define FLUSH_RANGES 8
 struct flush {

@@ -7,7 +7,8 @@
  * may be able to free. Each round either frees something or ends; callers try
  * once more, not until it works.
  *
- * Lock: reclaim, for the list of clients; not held while one is called.
+ * Lock: reclaim, for changes of the list of clients. Walking it takes none, so
+ * that a client may do what it likes: one that is taken out keeps its `next`.
  */
 #include <verso/back.h>
 #include <verso/reclaim.h>

@@ -12,6 +12,9 @@ void verso_report(void)
 #define REPORT(storey) verso_i_##storey##_report();
     STOREYS(REPORT)
 #undef REPORT
+#if VERSO_HAS_HEAP
+    verso_i_alloc_report();
+#endif
 }
 
 #if VERSO_HAS_FRAMES
@@ -44,6 +47,7 @@ void verso_report_areas(void)
 void verso_report_slabs(void)
 {
     verso_i_slab_report();
+    verso_i_alloc_report();
 }
 
 static bool describe_heap(const void *address)

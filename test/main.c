@@ -34,6 +34,7 @@
     X(node)                                                                    \
     X(pagemap)                                                                 \
     X(area)                                                                    \
+    X(limbo)                                                                   \
     X(slab)                                                                    \
     X(alloc)                                                                   \
     X(fault)                                                                   \

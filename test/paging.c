@@ -138,9 +138,9 @@ TEST(a_page_is_mapped_used_and_unmapped)
     CHECK_EQ(paddr_raw(m.pa), paddr_raw(pfn_to_paddr(pfn)) + 8);
     CHECK_EQ(m.flags, VERSO_RW);
     CHECK_EQ(m.page_pages, 1);
-    CHECK(m.present);
-    CHECK(m.accessed);
-    CHECK(m.dirty);
+    CHECK((m.state & VERSO_MAPPED_PRESENT) != 0);
+    CHECK((m.state & VERSO_MAPPED_ACCESSED) != 0);
+    CHECK((m.state & VERSO_MAPPED_DIRTY) != 0);
     CHECK_OK(verso_unmap(window(), 1));
     CHECK_EQ(verso_query(window(), &m), VERSO_ABSENT);
     CHECK(machine_probe(word_at(window()), false));
@@ -157,7 +157,7 @@ TEST(every_right_and_cache_type_is_told_as_it_was_declared)
         CHECK_OK(verso_map(window(), NOWHERE, 1, flags[i]));
         CHECK_OK(verso_query(window(), &m));
         CHECK_EQ(m.flags, flags[i]);
-        CHECK_EQ(m.present, flags[i] != 0);
+        CHECK_EQ((m.state & VERSO_MAPPED_PRESENT) != 0, flags[i] != 0);
         CHECK_OK(verso_unmap(window(), 1));
     }
 }
@@ -460,7 +460,7 @@ TEST(the_mirror_shows_the_root_to_the_supervisor_only)
         SKIP("no mirror beside the direct map");
     CHECK_EQ(pfn_nr(paddr_to_pfn(m.pa)), pfn_nr(geometry_root()));
     CHECK_EQ(m.flags & VERSO_USER, 0);
-    CHECK(m.present);
+    CHECK((m.state & VERSO_MAPPED_PRESENT) != 0);
 }
 
 TEST(users_reach_user_pages_and_no_others)

@@ -39,7 +39,9 @@ uint64_t test_hash_range(uint64_t hash, vaddr_t va, size_t pages)
             uint32_t pfn = pfn_nr(paddr_to_pfn(m.pa));
             hash = holes ? hash_add(hash, holes) : hash;
             hash = hash_add(hash, pfn - expected);
-            hash = hash_add(hash, m.flags << 16 | (m.present ? 1u : 0));
+            hash = hash_add(
+                hash, m.flags << 16 |
+                          ((m.state & VERSO_MAPPED_PRESENT) != 0 ? 1u : 0));
             hash = hash_add(hash, m.page_pages);
             expected = pfn + 1;
             holes = 0;

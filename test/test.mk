@@ -9,10 +9,13 @@ WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
 	verso_frame_alloc_bulk verso_back_commit verso_i_node_alloc
 
 UM := build/um
+# What is free is closed to ASan, through the hook door.
+UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
+UM_WRAPS := $(WRAPS) verso_back_release
 UM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 UM_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
-	-Iarch/um
+	-Iarch/um $(UM_HOOKS)
 # The library is compiled as for a kernel, but for the sanitizers.
 UM_LIB_FLAGS  := $(UM_COMMON) -ffreestanding $(HAS_all)
 UM_TEST_FLAGS := $(UM_COMMON) -ffreestanding -Isrc -Ikernel -Itest
@@ -49,7 +52,7 @@ $(UM)/arch/um/%.o: arch/um/%.c $(UM)/flags
 	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(UM)/verso-test: $(UM_OBJS)
-	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS)) \
+	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) \
 		-o $@ $(UM_OBJS)
 comma := ,
 
@@ -59,3 +62,48 @@ comma := ,
 um: $(UM)/verso-test
 
 TEST_NEEDS += $(UM)/verso-test
+
+# ---- the heap alone (libverso-heap.a's sources) over another back ----
+#
+# build/heap/64 and build/heap/32: test/heap-host, and the suites that use
+# nothing but the heap, under ASan and UBSan. The linker leads what can run out
+# through test/heap-host/inject.c.
+
+HEAP_SUITES := node pagemap area slab alloc
+HEAP_SOURCES := $(patsubst %,src/%.c,$(STOREYS_heap) $(LISTS_heap)) \
+	$(patsubst %,test/%.c,main state $(HEAP_SUITES)) \
+	$(wildcard test/heap-host/*.c)
+HEAP_WRAPS := -Wl,--wrap=verso_back_commit -Wl,--wrap=verso_i_node_alloc
+HEAP_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
+	-Iarch/um $(HAS_heap)
+
+build/heap/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' >$@
+
+define heap_host
+HEAP_OBJS_$(1) := $$(patsubst %.c,build/heap/$(1)/%.o,$$(HEAP_SOURCES))
+build/heap/$(1)/src/%.o: src/%.c build/heap/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+build/heap/$(1)/test/heap-host/%.o: test/heap-host/%.c build/heap/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+build/heap/$(1)/test/%.o: test/%.c build/heap/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding -Isrc -Ikernel -Itest $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+build/heap/$(1)/verso-heap-test: $$(HEAP_OBJS_$(1))
+	$$(call say,link $$@)
+	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) $$(HEAP_WRAPS) -o $$@ $$^
+-include $$(HEAP_OBJS_$(1):.o=.d)
+endef
+$(eval $(call heap_host,64))
+$(eval $(call heap_host,32))
+
+.PHONY: heap
+heap: build/heap/64/verso-heap-test build/heap/32/verso-heap-test
+TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test

@@ -72,12 +72,12 @@ static inline bool mmu_has_large(unsigned level)
     return (d & 8u) != 0;
 }
 
-/* Loads the root; the first time turns paging on, with write protection for
+/* Loads the root, and sees to it that paging is on, with write protection for
  * the kernel too, and large pages. */
 static inline void mmu_root_load(pfn_t root)
 {
     uintptr_t word;
-    if (!mmu_is_on() && mmu_has_large(1))
+    if (mmu_has_large(1))
         __asm__ volatile("mov %%cr4, %0\n\tor %1, %0\n\tmov %0, %%cr4"
                          : "=&r"(word)
                          : "i"(X86_CR4_PSE)

@@ -7,8 +7,9 @@
  * returned. Addresses returned are of the first usable page, and that is what
  * free, resize and the rest take.
  *
- * Context: not in interrupts (NULL / BUSY). Locks: area, then space, frame.
- * Cost: constant for requests without constraints, plus the pages mapped.
+ * Context: not in interrupts (NULL or BUSY; free panics). Locks: area, then
+ * space, frame. Cost: constant for requests without constraints, plus the pages
+ * mapped.
  */
 #ifndef VERSO_AREA_H
 #define VERSO_AREA_H
@@ -50,7 +51,7 @@ VERSO_MUST_CHECK void *verso_area_alloc_as(
 void verso_area_free(void *address);
 
 /* Grows or shrinks in place to `pages` usable pages. NO_MEMORY: no room behind
- * it, or no frames. BAD_ARG: contiguous areas cannot grow. */
+ * it, or no frames. BAD_ARG: contiguous areas keep their size. */
 VERSO_MUST_CHECK int verso_area_resize(void *address, size_t pages);
 
 /* New rights for the whole area, for pages touched later too. */

@@ -13,7 +13,8 @@
 
 /* Somebody who can free memory when it is short: called with no lock held,
  * may free, must not allocate. Returns whether it freed something. The node is
- * the caller's, and must stay. */
+ * the caller's, and must stay; after its removal, until no reclaim that began
+ * before is under way. */
 struct verso_reclaimer {
     bool (*reclaim)(void *context);
     void *context;

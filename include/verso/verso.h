@@ -17,10 +17,10 @@
  * with one held:
  *
  *     area, node > space > frame
- *     slab
+ *     slab, slub (the list of caches), reclaim (the list of clients)
  *
- * slab is a leaf: it is dropped before a cache grows. frame and slab are held
- * with interrupts off, for a bounded time; the others are not, for no
+ * The latter are leaves: slab is dropped before a cache grows. frame and slab
+ * are held with interrupts off, for a bounded time; the others are not, for no
  * interrupt handler gets that far.
  */
 #ifndef VERSO_H

@@ -5,7 +5,8 @@
  * This file is to that machine what kernel/x86 is to a PC: host.h's functions,
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
  * Environment: MEM=64M, SEED=0x..., ACCESSOR=mirror|direct, LARGE=0 (no 4-MiB
- * pages), SUITE=name or name/test. What it lays out:
+ * pages), SUITE=name or name/test, CLASSES="16 64 4096" (alloc's). What it lays
+ * out:
  *
  *     UM_WINDOW   0x60000000  test_window(), 64 MiB
  *                 0x70000000  heap, 512 MiB
@@ -283,6 +284,21 @@ static void boot_fill(size_t ram_bytes, bool direct)
         bail_out("no room for the frame array");
 }
 
+/* Sizes for alloc instead of its own table. */
+static void boot_classes(const char *text)
+{
+    static uint32_t classes[VERSO_CLASSES_MAX];
+    char *end;
+    while (text && host.boot.class_count < VERSO_CLASSES_MAX) {
+        unsigned long size = strtoul(text, &end, 0);
+        if (end == text)
+            break;
+        classes[host.boot.class_count++] = (uint32_t)size;
+        host.boot.classes = classes;
+        text = end;
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
@@ -293,6 +309,7 @@ int main(int argc, char **argv)
     test_seed = strtoull(option("SEED", "0"), NULL, 0);
     um_init(&config);
     boot_fill(ram_bytes, strcmp(option("ACCESSOR", "mirror"), "direct") == 0);
+    boot_classes(option("CLASSES", NULL));
     int err = verso_init(&host.boot);
     if (err != 0)
         bail_out(verso_err_name(err));
