@@ -92,6 +92,8 @@ static void class_add(uint32_t size)
 int verso_i_alloc_init(const struct verso_boot *boot)
 {
     size_t small = 0;
+    VERSO_VERIFY(boot->classes == NULL || boot->class_count > 0,
+        "alloc: a table of classes with none in it");
     for (size_t i = 0; i < ARRAY_COUNT(state.fine); i++)
         state.fine[i] = &state.none;
     if (boot->classes != NULL) {
@@ -116,7 +118,7 @@ struct slab_desc *verso_alloc_class(unsigned index)
 
 /* ---- alloc ---- */
 
-static void *alloc_area(size_t align, size_t size)
+static void *alloc_area(size_t align, size_t size, void *caller)
 {
     struct verso_area_request request = {.pages = pages_of(size + (size == 0)),
         .flags = VERSO_RW | AREA_HEAP,
@@ -129,7 +131,8 @@ static void *alloc_area(size_t align, size_t size)
     if (area == NODE_NONE)
         return NULL;
     void *object = (void *)area_get(area)->start;
-    verso_hook_alloc(object, size, VERSO_CALLER);
+    (void)caller;
+    verso_hook_alloc(object, size, caller);
     return object;
 }
 
@@ -137,11 +140,11 @@ static void *alloc_area(size_t align, size_t size)
 static void *alloc_once(size_t align, size_t size, void *caller)
 {
     if (size > state.largest || align > VERSO_PAGE_SIZE)
-        return alloc_area(align, size);
+        return alloc_area(align, size, caller);
     struct slab_desc *class = class_of(size);
-    while (class->layout.stride % align != 0)
+    while (align > GRAIN && class->layout.stride % align != 0)
         if (++class == &state.class[state.classes])
-            return alloc_area(align, size);
+            return alloc_area(align, size, caller);
     return verso_i_slab_alloc(class, caller);
 }
 
@@ -281,9 +284,22 @@ void verso_free_sized(void *object, size_t size)
     verso_free(object);
 }
 
+/* The slab of an object that is one, in use and of a class of ours. */
+static struct slab_entry *get_entry(const void *object, const char *what)
+{
+    struct slab_entry *entry = slab_find(object);
+    if (entry == NULL)
+        return NULL;
+    verso_i_slab_verify(entry, object);
+    VERSO_VERIFY(entry->desc->class != PAGEMAP_CLASS_NONE,
+        "alloc: %s of %p: an object of cache %s", what, object,
+        entry->desc->name);
+    return entry;
+}
+
 size_t verso_usable_size(const void *object)
 {
-    const struct slab_entry *entry = slab_find(object);
+    const struct slab_entry *entry = get_entry(object, "size");
     if (entry != NULL)
         return entry->desc->layout.size;
     if (object == NULL)

@@ -188,6 +188,7 @@ uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
 struct want {
     size_t pages;       /* guards included */
     size_t guard_below; /* pages of it before the usable ones */
+    size_t usable;      /* and how many these are */
     uintptr_t align;    /* of the usable start; at least a page */
     vaddr_t min, last;  /* the usable pages lie in [min, last] */
 };
@@ -206,8 +207,8 @@ static bool fits(
     *start = usable - bytes_of(want->guard_below);
     if (*start > last || (last - *start) < bytes_of(want->pages) - 1)
         return false;
-    return want->last - *start >= bytes_of(want->pages) - 1 &&
-           *start <= want->last;
+    return usable <= want->last &&
+           want->last - usable >= bytes_of(want->usable) - 1;
 }
 
 /* Any range, for a want without limits. An alignment asks for so much that it
@@ -216,7 +217,8 @@ static uint32_t find_anywhere(
     const struct area_map *map, const struct want *want, vaddr_t *start)
 {
     size_t slack = (want->align >> VERSO_PAGE_SHIFT) - 1;
-    uint32_t node = bin_find(map, want->pages + slack);
+    uint32_t node =
+        slack < map->pages ? bin_find(map, want->pages + slack) : NODE_NONE;
     if (node != NODE_NONE && fits(area_get(node), want, start))
         return node;
     if (slack == 0)
@@ -584,14 +586,37 @@ static void words_clear(struct area_map *map, uint32_t node)
     word_set(map, node, KIND_AREA);
 }
 
+/* What is not for callers to ask, or does not go together. */
+ALWAYS_INLINE void flags_verify(size_t pages, unsigned flags)
+{
+    const unsigned lazy = flags & VERSO_AREA_LAZY;
+    VERSO_VERIFY((flags & ~AREA_FLAGS_PUBLIC) == 0 && cache_is_valid(flags),
+        "area: flags %#x", flags);
+    VERSO_VERIFY(
+        lazy == 0 || (flags & (VERSO_AREA_BARE | VERSO_AREA_CONTIG)) == 0,
+        "area: flags %#x: lazy, and bare or contiguous", flags);
+    VERSO_VERIFY((flags & VERSO_AREA_CONTIG) == 0 || pages <= CONTIG_MAX,
+        "area: %zu contiguous pages (at most %u)", pages, CONTIG_MAX);
+}
+
+/* Write and execute come with read. */
+ALWAYS_INLINE unsigned rights_complete(unsigned flags)
+{
+    return flags & (VERSO_WRITE | VERSO_EXEC) ? flags | VERSO_READ : flags;
+}
+
+ALWAYS_INLINE bool rights_are_refused(unsigned flags)
+{
+    const unsigned both = VERSO_WRITE | VERSO_EXEC;
+    return (flags & both) == both && (flags & VERSO_WX) == 0;
+}
+
 ALWAYS_INLINE void request_verify(
     const struct area_map *map, const struct verso_area_request *r)
 {
     VERSO_VERIFY(r->pages > 0, "area: alloc of 0 pages");
     VERSO_VERIFY(r->align == 0 || is_power2(r->align),
         "area: alignment %zu is no power of two", r->align);
-    VERSO_VERIFY((r->flags & ~AREA_FLAGS_MASK) == 0, "area: flags %#x",
-        r->flags & ~AREA_FLAGS_MASK);
     VERSO_VERIFY(
         r->fixed == 0 || (is_page_aligned(r->fixed) &&
                              r->fixed - map->start < bytes_of(map->pages)),
@@ -603,7 +628,7 @@ static struct want want_of(const struct verso_area_request *r)
 {
     size_t below = (r->flags & VERSO_AREA_GUARD_BELOW) ? 1 : 0;
     size_t above = (r->flags & VERSO_AREA_GUARD_ABOVE) ? 1 : 0;
-    struct want want = {r->pages + below + above, below,
+    struct want want = {r->pages + below + above, below, r->pages,
         r->align > VERSO_PAGE_SIZE ? r->align : VERSO_PAGE_SIZE, 0,
         UINTPTR_MAX};
     if (r->max > 0) {
@@ -614,7 +639,7 @@ static struct want want_of(const struct verso_area_request *r)
     }
     if (r->fixed != 0) {
         want.min = r->fixed;
-        want.last = r->fixed + bytes_of(r->pages + above) - 1;
+        want.last = r->fixed + bytes_of(r->pages) - 1;
         want.align = VERSO_PAGE_SIZE;
     }
     return want;
@@ -651,7 +676,7 @@ ALWAYS_INLINE uint32_t take(struct area_map *map,
         node = take_wanted(map, request);
     if (likely(node != NODE_NONE)) {
         struct mem_area *area = area_get(node);
-        area->flags = request->flags;
+        area->flags = rights_complete(request->flags);
         if ((area->flags & VERSO_RIGHTS_MASK) == 0)
             area->flags |= VERSO_RW;
         area->name = request->name;
@@ -734,6 +759,9 @@ void verso_i_area_free(struct area_map *map, uint32_t node)
 
 /* ---- the public calls ---- */
 
+/* Flags of areas whose first page is not what callers know them by. */
+#define NOT_PLAIN (VERSO_AREA_GUARD_BELOW | AREA_HEAP)
+
 /* The area whose first usable page is at `address`; panics if there is none. */
 static NO_INLINE uint32_t get_by_address(
     const struct area_map *map, const void *address, const char *what)
@@ -757,7 +785,8 @@ static NO_INLINE uint32_t get_by_address(
 
 void *verso_area_alloc_as(const struct verso_area_request *request)
 {
-    if (verso_host_in_interrupt())
+    flags_verify(request->pages, request->flags);
+    if (verso_host_in_interrupt() || rights_are_refused(request->flags))
         return NULL;
     uint32_t node = verso_i_area_alloc(&kernel_map, request, 0);
     if (node == NODE_NONE)
@@ -770,7 +799,8 @@ void *verso_area_alloc(size_t pages, unsigned flags)
     struct verso_area_request request = {.pages = pages, .flags = flags};
     if ((flags & VERSO_AREA_BARE) == 0 || (flags & VERSO_AREA_GUARD) != 0)
         return verso_area_alloc_as(&request);
-    if (verso_host_in_interrupt())
+    flags_verify(pages, flags);
+    if (verso_host_in_interrupt() || rights_are_refused(flags))
         return NULL;
     uint32_t node = take(&kernel_map, &request, 0);
     return node != NODE_NONE ? (void *)area_get(node)->start : NULL;
@@ -785,8 +815,10 @@ void verso_area_free(void *address)
     uint32_t node = pagemap_node(word);
     if (unlikely(pagemap_kind(word) != KIND_AREA ||
                  area_get(node)->start != (vaddr_t)address ||
-                 (area_get(node)->flags & VERSO_AREA_GUARD_BELOW) != 0))
+                 (area_get(node)->flags & NOT_PLAIN) != 0))
         node = get_by_address(map, address, "free");
+    VERSO_VERIFY((area_get(node)->flags & AREA_HEAP) == 0,
+        "area: free of %p, an object of alloc", address);
     area_free(map, node);
 }
 
@@ -876,12 +908,12 @@ int verso_area_resize(void *address, size_t pages)
     size_t usable;
     (void)verso_i_area_usable(area, &usable);
     VERSO_VERIFY(pages > 0, "area: resize of %p to 0 pages", address);
+    if (pages == usable)
+        return 0;
     if (area->flags & VERSO_AREA_CONTIG)
         return VERSO_BAD_ARG;
     if (verso_host_in_interrupt())
         return VERSO_BUSY;
-    if (pages == usable)
-        return 0;
     if (pages < usable && plan_fill(&plan, 1) != 0)
         return VERSO_NO_MEMORY;
     lock_take(&map->lock);
@@ -910,6 +942,9 @@ int verso_area_protect(void *address, unsigned rights)
         "area: protect of %p with rights %#x", address, rights);
     if (verso_host_in_interrupt())
         return VERSO_BUSY;
+    rights = rights_complete(rights);
+    if (rights_are_refused(rights))
+        return VERSO_DENIED;
     if ((area->flags & VERSO_AREA_BARE) == 0)
         err = verso_back_protect(map->space, va, pages, rights);
     if (err == 0) {
@@ -927,11 +962,16 @@ int verso_area_find(const void *address, struct verso_area_info *info)
     if (va - map->start >= bytes_of(map->pages))
         return VERSO_ABSENT;
     lock_take(&map->lock);
-    const struct mem_area *area = area_get(verso_i_area_find(map, va));
+    uint32_t node = verso_i_area_find(map, va);
+    if (node == NODE_NONE) { /* a slab that is being made */
+        lock_drop(&map->lock);
+        return VERSO_ABSENT;
+    }
+    const struct mem_area *area = area_get(node);
     bool used = area->kind == KIND_AREA;
     if (used) {
         info->start = verso_i_area_usable(area, &info->pages);
-        info->flags = area->flags;
+        info->flags = area->flags & AREA_FLAGS_PUBLIC;
         info->name = area->name != NULL ? area->name : "";
         info->guard = va - info->start >= bytes_of(info->pages);
     }
@@ -944,7 +984,12 @@ int verso_i_area_touch(struct area_map *map, vaddr_t va, unsigned wanted)
     if (va - map->start >= bytes_of(map->pages))
         return VERSO_ABSENT;
     lock_take(&map->lock);
-    const struct mem_area *area = area_get(verso_i_area_find(map, va));
+    uint32_t node = verso_i_area_find(map, va);
+    if (unlikely(node == NODE_NONE)) {
+        lock_drop(&map->lock);
+        return VERSO_ABSENT;
+    }
+    const struct mem_area *area = area_get(node);
     size_t pages;
     vaddr_t start = verso_i_area_usable(area, &pages);
     unsigned flags = area->flags;
@@ -1167,6 +1212,10 @@ void verso_i_area_report(void)
 void verso_i_area_describe(const struct area_map *map, vaddr_t va)
 {
     uint32_t node = verso_i_area_find(map, va);
+    if (node == NODE_NONE) {
+        verso_print("%p: in a slab that is being made\n", (void *)va);
+        return;
+    }
     const struct mem_area *area = area_get(node);
     size_t pages;
     vaddr_t start = verso_i_area_usable(area, &pages);

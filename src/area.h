@@ -14,7 +14,13 @@ struct space;
 #define AREA_WORDS 0x200000u /* every page has a word, not the first alone */
 #define AREA_HEAP  0x400000u /* an object of alloc */
 
-#define AREA_FLAGS_MASK 0x7ff0ffu
+/* What callers may ask for. */
+#define AREA_FLAGS_PUBLIC                                                      \
+    (VERSO_RIGHTS_MASK | VERSO_CACHE_MASK | VERSO_AREA_LAZY |                  \
+        VERSO_AREA_BARE | VERSO_AREA_GUARD | VERSO_AREA_ZERO |                 \
+        VERSO_AREA_UNZEROED | VERSO_AREA_CONTIG | VERSO_AREA_LOW)
+
+#define CONTIG_MAX 1024u /* pages: the largest block of frames */
 
 /* One range of pages. A node; keys: (a) area lock. */
 struct mem_area {
@@ -73,7 +79,7 @@ uint32_t verso_i_area_alloc(struct area_map *map,
 void verso_i_area_free(struct area_map *map, uint32_t area);
 
 /* The area of any kind that va lies in, guards included; va lies in the map.
- * Takes no lock. */
+ * Takes no lock. NODE_NONE: a slab that is being made is there. */
 uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va);
 
 /* First usable page of an area, and the number of usable pages. */

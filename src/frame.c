@@ -229,7 +229,8 @@ static uint64_t map_end(const struct verso_boot *boot)
     uint64_t end = 0;
     for (size_t i = 0; i < boot->map_count; i++) {
         struct span span = map_get_usable(boot, i);
-        if (span.start < span.end && span.end > end)
+        if (span.start < span.end && span.start < map_pages_max() &&
+            span.end > end)
             end = span.end;
     }
     return end < map_pages_max() ? end : map_pages_max();
@@ -733,10 +734,10 @@ static void chain_to_stock(struct verso_chain *chain)
         const uint32_t next = f->link;
         if (unlikely(f->count != 1 || f->zone != top)) {
             stock_push(&state.stock, first, count);
+            count = 0;
             if (!frame_release(nr))
                 break;
             first = (uint32_t)state.stock.first;
-            count = 0;
         } else {
             frame_clear(f, FRAME_STOCK);
             f->link = first;
@@ -821,7 +822,7 @@ unsigned verso_frame_owners(pfn_t pfn)
 void verso_frame_set_cache(pfn_t pfn, unsigned cache)
 {
     struct frame *f = verso_frame_find(pfn);
-    VERSO_VERIFY((cache & ~VERSO_CACHE_MASK) == 0 && cache <= VERSO_CACHE_UC,
+    VERSO_VERIFY((cache & ~VERSO_CACHE_MASK) == 0 && cache_is_valid(cache),
         "frame 0x%x: cache type 0x%x does not exist", pfn_nr(pfn), cache);
     VERSO_VERIFY(f != NULL && (f->count != 0 || f->state == FRAME_RESERVED),
         "frame 0x%x: cache type 0x%x, but it is %s", pfn_nr(pfn), cache,
@@ -846,7 +847,9 @@ static void init_zones(const struct verso_boot *boot)
         for (; start < end; start++)
             state.frames[start] = (struct frame){.zone = (uint8_t)z};
     }
-    /* Above the last zone's limit nobody may ask: stays reserved. */
+    /* above the last zone's limit nobody may ask; paging may look */
+    for (uint32_t nr = start; nr < state.count; nr++)
+        state.frames[nr] = (struct frame){.zone = VERSO_ZONES - 1};
     state.count = start;
 }
 

@@ -30,6 +30,9 @@
  *     taken from the middle        1 -> 3    2
  *     growth of a slab             a middle, and a slab_entry: 3 at the most
  *     free                         merging only lowers the number: 0
+ *                                  (a free that finds that an interrupt was
+ *                                  short of objects then grows the cache in
+ *                                  its stead, and may fail at that unseen)
  *
  * They are taken before the area lock, or from the stock of the map; what is
  * not needed goes back. A refill of node itself takes one frame and at most

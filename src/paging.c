@@ -65,10 +65,10 @@ struct space {
     unsigned top; /* level of the root */
     bool direct;  /* accessor: the direct map, or the mirror */
     unsigned mirror_slot;
-    vaddr_t mirror_last;          /* its last byte */
-    vaddr_t base[MMU_LEVELS_MAX]; /* where the mirror shows each level */
-    size_t tables;                /* the root included, the spare not */
-    pfn_t spare;                  /* one table, all entries 0 */
+    vaddr_t mirror_first, mirror_last; /* its bytes */
+    vaddr_t base[MMU_LEVELS_MAX];      /* where the mirror shows each level */
+    size_t tables;                     /* the root included, the spare not */
+    pfn_t spare;                       /* one table, all entries 0 */
 };
 
 static struct {
@@ -77,7 +77,7 @@ static struct {
     size_t frame_count;
     vaddr_t direct_offset;
     uint64_t direct_bytes;
-    vaddr_t window; /* one page a CPU, to reach any frame */
+    vaddr_t window, window_end; /* one page a CPU, to reach any frame */
     bool on;
     bool large[MMU_LEVELS_MAX];
     unsigned table_zone;
@@ -355,7 +355,9 @@ static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
         space->tables--;
         table_release(space, chain_pop(&batch->tables));
     }
-    return ++paging.flush;
+    if (++paging.flush == 0) /* 0 is "none" */
+        paging.flush = 1;
+    return paging.flush;
 }
 
 uint32_t verso_i_flush_submit(struct space *space, struct flush *batch)
@@ -368,7 +370,7 @@ uint32_t verso_i_flush_submit(struct space *space, struct flush *batch)
 
 bool verso_i_flush_done(uint32_t flush)
 {
-    return (int32_t)(paging.flush - flush) >= 0;
+    return flush == 0 || (int32_t)(paging.flush - flush) >= 0;
 }
 
 /* ---- tables ---- */
@@ -547,13 +549,28 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
 
 /* ---- ranges: what every entry point checks ---- */
 
-static int range_check(const struct space *space, vaddr_t va, size_t pages)
+/* The last page is nobody's, for `start + size` would be 0; the mirror and the
+ * windows are ours. */
+ALWAYS_INLINE int range_check(
+    const struct space *space, vaddr_t va, size_t pages)
 {
     if (!is_page_range(va, pages))
         return VERSO_BAD_ARG;
-    if (va + bytes_of(pages) == 0 || is_mirror(space, va, pages))
+    vaddr_t last =
+        va + ((pages - 1) << VERSO_PAGE_SHIFT) + (VERSO_PAGE_SIZE - 1);
+    if (last == UINTPTR_MAX ||
+        (va <= space->mirror_last && last >= space->mirror_first) ||
+        (va < paging.window_end && last >= paging.window))
         return VERSO_DENIED;
     return 0;
+}
+
+/* Of a caller's own flags and frames: is there such a cache type, and so many
+ * frames from the first on, for the machine to address? */
+static bool source_is_valid(pfn_t first, size_t pages, unsigned flags)
+{
+    const uint64_t end = (uint64_t)((verso_phys_t)-1 >> VERSO_PAGE_SHIFT) + 1;
+    return cache_is_valid(flags) && (uint64_t)pfn_nr(first) + pages <= end;
 }
 
 static int rights_check(unsigned flags)
@@ -1066,6 +1083,8 @@ int verso_i_paging_query(
 
 int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
+    if (!paging.on)
+        return VERSO_ABSENT;
     return query(find_place(&paging.kernel, va), va, mapping);
 }
 
@@ -1092,6 +1111,8 @@ struct space *verso_space_kernel(void)
 int verso_map(vaddr_t va, pfn_t first, size_t pages, unsigned flags)
 {
     struct paging_source source = {NULL, first, false};
+    if (!source_is_valid(first, pages, flags))
+        return VERSO_BAD_ARG;
     return verso_i_paging_map(&paging.kernel, va, pages, flags, &source);
 }
 
@@ -1099,6 +1120,8 @@ int verso_map_frames(
     vaddr_t va, const pfn_t *frames, size_t pages, unsigned flags)
 {
     struct paging_source source = {frames, PFN_NONE, false};
+    if (!source_is_valid(PFN_NONE, 0, flags))
+        return VERSO_BAD_ARG;
     return verso_i_paging_map(&paging.kernel, va, pages, flags, &source);
 }
 
@@ -1153,6 +1176,7 @@ bool verso_i_paging_drain(void)
 static void mirror_init(struct space *space, unsigned slot)
 {
     space->mirror_slot = slot;
+    space->mirror_first = mirror_start(space);
     space->mirror_last =
         mirror_start(space) + MMU_MIRROR_SLOTS * step_of(top_of(space)) - 1;
     space->base[0] = (vaddr_t)slot << MMU_LEVEL_SHIFT(space->top);
@@ -1182,9 +1206,44 @@ static void mirror_check(
         (void *)start, (void *)boot->heap_start, boot->heap_pages);
 }
 
+/* Do two ranges of pages have one in common? */
+static bool overlap(vaddr_t a, uint64_t a_bytes, vaddr_t b, uint64_t b_bytes)
+{
+    return a_bytes != 0 && b_bytes != 0 && a <= b + (b_bytes - 1) &&
+           b <= a + (a_bytes - 1);
+}
+
+/* Heap, window and fixed mappings keep out of each other's way; where two fixed
+ * mappings meet, mapping the second says so. */
+static void layout_check(const struct verso_boot *boot)
+{
+    const uint64_t heap = (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT;
+    const uint64_t window = boot->window != 0 ? bytes_of(CPU_COUNT_MAX) : 0;
+    VERSO_VERIFY(window != 0 || boot->direct_bytes >> VERSO_PAGE_SHIFT >=
+                                    boot->frame_count,
+        "paging: no window, and only %llu bytes of %zu frames are direct",
+        (unsigned long long)boot->direct_bytes, boot->frame_count);
+    VERSO_VERIFY(!overlap(boot->window, window, boot->heap_start, heap),
+        "paging: the window %p lies in the heap %p, %zu pages",
+        (void *)boot->window, (void *)boot->heap_start, boot->heap_pages);
+    for (size_t i = 0; i < boot->fixed_count; i++) {
+        const struct verso_fixed *fixed = &boot->fixed[i];
+        VERSO_VERIFY(
+            !overlap(fixed->va, fixed->bytes, boot->heap_start, heap) &&
+                !overlap(fixed->va, fixed->bytes, boot->window, window),
+            "paging: fixed mapping %s at %p, %llu bytes, meets the heap %p, "
+            "%zu pages, or the window %p",
+            fixed->name, (void *)fixed->va, (unsigned long long)fixed->bytes,
+            (void *)boot->heap_start, boot->heap_pages, (void *)boot->window);
+    }
+}
+
 static int fixed_map(struct space *space, const struct verso_fixed *fixed)
 {
     pfn_t first = pfn_make((uint32_t)(fixed->pa >> VERSO_PAGE_SHIFT));
+    VERSO_VERIFY(fixed->pa <= (verso_phys_t)-1,
+        "paging: fixed mapping %s of physical address %llx", fixed->name,
+        (unsigned long long)fixed->pa);
     struct paging_source source = {NULL, first, false};
     size_t pages = (size_t)(fixed->bytes >> VERSO_PAGE_SHIFT);
     for (size_t i = 0; i < pages; i++) {
@@ -1209,6 +1268,8 @@ static int window_init(struct space *space, vaddr_t window)
     size_t needed;
     VERSO_VERIFY(range_check(space, window, CPU_COUNT_MAX) == 0,
         "paging: no room for the window at %p", (void *)window);
+    paging.window = window;
+    paging.window_end = window + bytes_of(CPU_COUNT_MAX);
     int err = map_plan(space, m, &needed);
     VERSO_VERIFY(err == 0, "paging: the window at %p: %s", (void *)window,
         verso_err_name(err));
@@ -1224,7 +1285,6 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.frame_count = boot->frame_count;
     paging.direct_offset = boot->direct_offset;
     paging.direct_bytes = boot->direct_bytes;
-    paging.window = boot->window;
     for (unsigned l = 0; l < MMU_LEVELS_MAX; l++)
         paging.large[l] = l > 0 && mmu_has_large(l);
     paging.table_zone = 0;
@@ -1235,6 +1295,7 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     mirror_init(
         space, boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
     mirror_check(space, boot);
+    layout_check(boot);
 }
 
 int verso_i_paging_init(const struct verso_boot *boot)
@@ -1434,6 +1495,8 @@ void verso_i_paging_report_tables(vaddr_t from)
 {
     const struct space *space = &paging.kernel;
     struct table_line line = {0};
+    if (!paging.on)
+        return;
     vaddr_t va = round_down(from, VERSO_PAGE_SIZE);
     do {
         struct pte *entry;
@@ -1462,6 +1525,10 @@ void verso_i_paging_report_walk(vaddr_t va)
 {
     const struct space *space = &paging.kernel;
     struct pte *last;
+    if (!paging.on) {
+        verso_print("walk: paging is not on yet\n");
+        return;
+    }
     unsigned bottom = find_entry(space, va, &last);
     for (unsigned level = space->top;; level--) {
         struct pte *entry = pte_at(space, level, va);
@@ -1489,6 +1556,8 @@ void verso_i_paging_report_walk(vaddr_t va)
 bool verso_i_paging_describe(vaddr_t va)
 {
     const struct space *space = &paging.kernel;
+    if (!paging.on)
+        return false;
     if (is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
         for (unsigned level = space->top + 1; level-- > 0;) {
             if (va < space->base[level])

@@ -19,6 +19,7 @@
 static struct {
     struct lock lock;
     struct verso_reclaimer *first;
+    bool running; /* a client that allocates must not come back here */
 } state VERSO_STATE = {.lock = {0, "reclaim"}};
 
 void verso_reclaimer_add(struct verso_reclaimer *reclaimer)
@@ -62,11 +63,14 @@ static bool drain(void)
 bool verso_reclaim(void)
 {
     bool progress = false;
-    if (verso_host_in_interrupt())
+    if (verso_host_in_interrupt() || state.running)
         return false;
+    state.running = true;
     for (struct verso_reclaimer *r = state.first; r != NULL; r = r->next)
         progress |= r->reclaim(r->context);
-    return drain() || progress;
+    progress |= drain();
+    state.running = false;
+    return progress;
 }
 
 void verso_trim(void)

@@ -151,7 +151,7 @@ static NO_INLINE bool slab_grow(struct slab_desc *desc)
 {
     uint32_t node = slab_make(desc);
     uintptr_t flags = lock_take_irq(&desc->lock);
-    desc->starved = node == NODE_NONE;
+    desc->starved = node == NODE_NONE && verso_host_in_interrupt();
     if (node != NODE_NONE)
         list_push(desc, entry_get(node), SLAB_PARTIAL);
     lock_drop_irq(&desc->lock, flags);
@@ -227,9 +227,14 @@ NO_INLINE void verso_i_slab_freed(
     if (used_in(entry) == 0 && !quiet)
         keep = keep_idle(desc, entry);
     bool refill = desc->starved && !quiet;
+    bool shrink = desc->emptied && !quiet;
+    /* what an interrupt must leave is done by the next free outside of one */
+    desc->emptied = quiet ? desc->emptied || used_in(entry) == 0 : false;
     lock_drop_irq(&desc->lock, flags);
     if (!keep)
         slab_unmake(node_of(entry));
+    if (shrink)
+        (void)verso_slab_shrink(desc);
     if (refill)
         (void)slab_grow(desc);
 }
@@ -258,6 +263,21 @@ NO_INLINE void verso_i_slab_free_marked(struct slab_entry *entry, void *object)
     if (carve_is_free(&entry->objects, &desc->shape, entry->page, object))
         verso_i_slab_free_panic(entry, object, true);
     slab_give(entry, object, false, VERSO_CALLER);
+}
+
+/* Linear in the objects of the slab if it is marked, or has no mark. */
+NO_INLINE void verso_i_slab_verify(
+    const struct slab_entry *entry, const void *object)
+{
+    const struct slab_desc *desc = entry->desc;
+    uintptr_t offset = (vaddr_t)object - entry->page;
+    if (slab_number(desc, offset) >= entry->objects.carved)
+        verso_i_slab_free_panic(entry, object, false);
+    if (desc->layout.marked &&
+        slab_mark_get(object, desc->shape.link) != (vaddr_t)entry)
+        return;
+    if (carve_is_free(&entry->objects, &desc->shape, entry->page, object))
+        verso_i_slab_free_panic(entry, object, true);
 }
 
 /* ---- caches ---- */
@@ -344,10 +364,13 @@ struct slab_desc *verso_slab_create(const struct verso_slab_params *params)
 
 static size_t used_of(const struct slab_desc *desc)
 {
+    struct lock *lock = (struct lock *)(uintptr_t)&desc->lock;
+    uintptr_t flags = lock_take_irq(lock);
     size_t used = (size_t)desc->count[SLAB_FULL] * desc->shape.count;
     for (const struct slab_entry *entry = desc->list[SLAB_PARTIAL];
          entry != NULL; entry = entry_next(entry))
         used += used_in(entry);
+    lock_drop_irq(lock, flags);
     return used;
 }
 
@@ -382,6 +405,11 @@ size_t verso_slab_shrink(struct slab_desc *desc)
 
 void verso_slab_destroy(struct slab_desc *desc)
 {
+    struct slab_entry *home = slab_find(desc);
+    VERSO_VERIFY(home != NULL && home->desc == &slub.descs,
+        "slab: destroy of %p, which is no cache of verso_slab_create()",
+        (void *)desc);
+    verso_i_slab_verify(home, desc);
     size_t used = used_of(desc);
     VERSO_VERIFY(used == 0, "slab: destroy of cache %s with %zu objects in use",
         desc->name, used);
@@ -392,7 +420,7 @@ void verso_slab_destroy(struct slab_desc *desc)
         link = &(*link)->next;
     *link = desc->next;
     lock_drop(&slub.lock);
-    slab_free(slab_find(desc), desc, false, VERSO_CALLER);
+    slab_free(home, desc, false, VERSO_CALLER);
 }
 
 void *verso_slab_alloc(struct slab_desc *desc)
@@ -508,7 +536,7 @@ void verso_i_slab_report(void)
         size_t kib = kib_of(s.slabs * s.slab_pages);
         verso_print("%-16s %6zu %6zu %8zu %8zu %6zu %6zu %8zu %5zu\n", s.name,
             s.size, s.stride, s.used, s.total, s.slabs, s.slab_pages, kib,
-            s.used * s.size / 10 * 10 / (kib * 1024 / 100));
+            s.used * s.size / (kib * 1024 / 100));
         pages += s.slabs * s.slab_pages;
     }
     verso_print("slabs: %zu caches, %zu of them without a slab; %zu pages, "

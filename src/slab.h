@@ -61,6 +61,7 @@ struct slab_desc {
                                  still; `keep` of them are used */
     uint32_t keep;
     bool starved;           /* (c) an interrupt found it empty: refill */
+    bool emptied;           /* (c) one emptied a slab: shrink */
     struct slab_desc *next; /* all caches: slub lock */
 };
 
@@ -81,6 +82,8 @@ void *verso_i_slab_filled(struct slab_entry *entry, void *object);
 void verso_i_slab_freed(
     struct slab_desc *desc, struct slab_entry *entry, uintptr_t flags);
 void verso_i_slab_free_marked(struct slab_entry *entry, void *object);
+/* Panics unless this is an object in use. */
+void verso_i_slab_verify(const struct slab_entry *entry, const void *object);
 VERSO_NORETURN void verso_i_slab_free_panic(
     const struct slab_entry *entry, const void *object, bool twice);
 
@@ -169,6 +172,8 @@ ALWAYS_INLINE void slab_free(
     uintptr_t offset = (vaddr_t)object - entry->page;
     if (unlikely(slab_number(desc, offset) >= entry->objects.carved))
         verso_i_slab_free_panic(entry, object, false);
+    if (!plain && !desc->layout.marked) /* one word: no room for a mark */
+        verso_i_slab_verify(entry, object);
     if ((plain || desc->layout.marked) &&
         unlikely(slab_mark_get(object, link) == (vaddr_t)entry))
         verso_i_slab_free_marked(entry, object);

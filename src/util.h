@@ -126,6 +126,13 @@ static inline bool product_overflows(size_t a, size_t b, size_t *product)
     return __builtin_mul_overflow(a, b, product);
 }
 
+static inline bool cache_is_valid(unsigned flags)
+{
+    unsigned cache = flags & VERSO_CACHE_MASK;
+    return cache == VERSO_CACHE_WB || cache == VERSO_CACHE_WT ||
+           cache == VERSO_CACHE_UC;
+}
+
 struct lock {
     uint32_t held;
     const char *name;

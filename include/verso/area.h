@@ -34,7 +34,7 @@ struct verso_area_request {
     size_t pages;     /* usable pages, > 0 */
     unsigned flags;   /* VERSO_AREA_*, rights, cache type */
     size_t align;     /* of the address, in bytes: a power of two, or 0 */
-    vaddr_t min, max; /* lies within [min, max); both 0: anywhere */
+    vaddr_t min, max; /* usable pages lie in [min, max); both 0: anywhere */
     vaddr_t fixed;    /* this very address (others ignored), or 0 */
     const char *name; /* for reports; kept, not copied; may be NULL */
 };
@@ -51,7 +51,8 @@ VERSO_MUST_CHECK void *verso_area_alloc_as(
 void verso_area_free(void *address);
 
 /* Grows or shrinks in place to `pages` usable pages. NO_MEMORY: no room behind
- * it, or no frames. BAD_ARG: contiguous areas keep their size. */
+ * it, no frames, or no descriptor for what is cut off. BAD_ARG: contiguous
+ * areas keep their size. */
 VERSO_MUST_CHECK int verso_area_resize(void *address, size_t pages);
 
 /* New rights for the whole area, for pages touched later too. */

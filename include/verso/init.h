@@ -60,8 +60,9 @@ struct verso_boot {
     /* heap */
     vaddr_t heap_start;
     size_t heap_pages;
-    /* Object sizes of alloc's slabs in bytes, ascending multiples of two
-     * words; NULL: the table of alloc.c. */
+    /* Object sizes of alloc's slabs in bytes, ascending, at most 32 KiB:
+     * multiples of two words, above 1,024 of 128. NULL: the table of
+     * alloc.c. */
     const uint32_t *classes;
     size_t class_count;
 };

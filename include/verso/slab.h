@@ -33,7 +33,9 @@ void verso_slab_destroy(struct slab_desc *cache);
 VERSO_MUST_CHECK void *verso_slab_alloc(struct slab_desc *cache);
 
 /* The object must come from this cache. Panics, naming the cache that really
- * owns it, on a foreign or interior pointer and on a double free. */
+ * owns it, on a foreign or interior pointer and on a double free. Constant, but
+ * for objects of one word, which have no room for the mark of a free object:
+ * there it is linear in the objects of a slab. */
 void verso_slab_free(struct slab_desc *cache, void *object);
 
 /* Gives the pages of empty slabs back; returns how many. */

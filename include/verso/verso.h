@@ -20,7 +20,8 @@
  *     slab, slub (the list of caches), reclaim (the list of clients)
  *
  * The latter are leaves: slab is dropped before a cache grows. frame and slab
- * are held with interrupts off, for a bounded time; the others are not, for no
+ * are held with interrupts off, for a bounded time (but for statistics and
+ * shrinking, which walk the slabs of a cache); the others are not, for no
  * interrupt handler gets that far.
  */
 #ifndef VERSO_H
