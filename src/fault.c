@@ -8,7 +8,8 @@
  *   3. not ours.
  *
  * No lock of Verso is held by the code that faulted: what it would touch under
- * one is never lazy. (A lock that is, panics as taken twice.)
+ * one is never lazy. Debug builds see to that; others panic as soon as a lock
+ * is taken twice.
  */
 #include <verso/fault.h>
 #include <verso/reclaim.h>
@@ -34,6 +35,10 @@ enum verso_fault verso_fault(vaddr_t va, unsigned code)
 {
     struct area_map *map = verso_i_area_kernel();
     int err = VERSO_ABSENT;
+    if (VERSO_DEBUG && verso_i_lock_held() != NULL)
+        verso_panic("fault: at %p, code %#x, inside Verso, which holds lock "
+                    "%s",
+            (void *)va, code, verso_i_lock_held());
     if ((code & VERSO_FAULT_PRESENT) == 0) {
         err = verso_i_area_touch(map, va, rights_wanted(code));
         if (err == VERSO_NO_MEMORY && verso_reclaim())

@@ -346,3 +346,21 @@ void verso_i_lock_contended(struct lock *lock)
             verso_panic("lock %s taken twice", lock->name);
     }
 }
+
+/* Of debug builds, one CPU. */
+static struct {
+    const struct lock *last;
+    int held;
+} locks VERSO_STATE;
+
+void verso_i_lock_note(const struct lock *lock, int change)
+{
+    locks.held += change;
+    if (change > 0)
+        locks.last = lock;
+}
+
+const char *verso_i_lock_held(void)
+{
+    return locks.held > 0 ? locks.last->name : NULL;
+}

@@ -140,14 +140,22 @@ struct lock {
 
 NO_INLINE void verso_i_lock_contended(struct lock *lock);
 
+/* Debug builds know which lock was taken last, and how many are held. */
+void verso_i_lock_note(const struct lock *lock, int change);
+const char *verso_i_lock_held(void); /* its name; NULL: none is held */
+
 ALWAYS_INLINE void lock_take(struct lock *lock)
 {
     if (unlikely(cpu_swap(&lock->held, 1) != 0))
         verso_i_lock_contended(lock);
+    if (VERSO_DEBUG)
+        verso_i_lock_note(lock, 1);
 }
 
 ALWAYS_INLINE void lock_drop(struct lock *lock)
 {
+    if (VERSO_DEBUG)
+        verso_i_lock_note(lock, -1);
     cpu_release(&lock->held, 0);
 }
 
