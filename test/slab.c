@@ -143,7 +143,7 @@ TEST(objects_of_a_byte_or_a_word_fill_their_slab_and_are_reused)
 static size_t least_waste(size_t stride)
 {
     size_t least = 4096;
-    for (size_t pages = (stride + 4095) / 4096; pages <= 16; pages++) {
+    for (size_t pages = 1 + (stride - 1) / 4096; pages <= 16; pages++) {
         size_t waste = pages * 4096 % stride / pages;
         least = waste < least ? waste : least;
     }
