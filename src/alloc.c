@@ -18,6 +18,9 @@
  *
  * On no memory the entry points here reclaim once, and try once more.
  *
+ * Invariants:
+ *   1. the classes ascend, and every size leads to the smallest that holds it.
+ *
  * No lock and no state but the constant tables. Cost: constant; an area costs
  * its pages.
  */
@@ -109,6 +112,26 @@ int verso_i_alloc_init(const struct verso_boot *boot)
         class_add(default_classes[i]);
     }
     return 0;
+}
+
+const char *verso_i_alloc_check(void)
+{
+    size_t below = 0;
+    for (unsigned i = 0; i < state.classes; i++) {
+        struct slab_desc *class = &state.class[i];
+        size_t size = class->layout.size;
+        if (size <= below || class_of(size) != class ||
+            class_of(i > 0 ? below + 1 : 0) != class)
+            return "alloc.1: every size leads to the smallest class for it";
+        below = size;
+    }
+    return NULL;
+}
+
+/* Nothing is kept here. */
+bool verso_i_alloc_drain(void)
+{
+    return false;
 }
 
 struct slab_desc *verso_alloc_class(unsigned index)

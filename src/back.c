@@ -34,6 +34,13 @@ static void frame_prepare(pfn_t pfn, unsigned flags)
         verso_i_paging_clear(pfn);
 }
 
+/* What a frame's link says while it is in use: the page it stands behind. So
+ * an address leads to its frame through the tables, and back (check.c). */
+ALWAYS_INLINE void frame_own(pfn_t pfn, vaddr_t va)
+{
+    verso_frame_find(pfn)->link = (uint32_t)(va >> VERSO_PAGE_SHIFT);
+}
+
 /* The usual case of a first touch, without a chain. */
 static int commit_one(struct space *space, vaddr_t va, unsigned flags)
 {
@@ -46,6 +53,8 @@ static int commit_one(struct space *space, vaddr_t va, unsigned flags)
     int err = verso_i_paging_map(space, va, 1, flags, &source);
     if (err != 0)
         verso_frame_free1(source.first);
+    else
+        frame_own(source.first, va);
     return err;
 }
 
@@ -61,6 +70,8 @@ static int commit_run(
     int err = verso_i_paging_map(space, va, pages, flags, &source);
     if (err != 0)
         verso_frame_free_run(source.first, pages);
+    for (size_t i = 0; err == 0 && i < pages; i++)
+        frame_own(pfn_add(source.first, i), va + bytes_of(i));
     return err;
 }
 

@@ -6,6 +6,8 @@
  * Across storeys (whole library):
  *   1. each usable page of a mapped area is mapped to a frame in use, with the
  *      rights of the area; no two pages to the same frame.
+ *   2. that frame's owner is the page: the way through the tables, from an
+ *      address to its frame and back, agrees with the way through the pagemap.
  */
 #include <verso/check.h>
 
@@ -35,6 +37,8 @@ static const char *check_page(
     if (frame->live != 0)
         return "check.1: no two pages have the same frame";
     frame->live = 1;
+    if (frame->link != (uint32_t)(va >> VERSO_PAGE_SHIFT))
+        return "check.2: a frame's owner is the page that it stands behind";
     if ((mapping.flags ^ area->flags) & (VERSO_WRITE | VERSO_EXEC | VERSO_USER))
         return "check.1: a page has the rights of its area";
     return NULL;

@@ -16,9 +16,5 @@ int verso_init(const struct verso_boot *boot)
         err = verso_i_##storey##_init(boot);
     STOREYS(INIT)
 #undef INIT
-#if VERSO_HAS_HEAP
-    if (err == 0)
-        err = verso_i_alloc_init(boot);
-#endif
     return err;
 }

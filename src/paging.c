@@ -669,9 +669,12 @@ ALWAYS_INLINE void source_store(
             pte_store(&entry[i], pte_leaf(list[i], bits));
         s->list = list + count;
     } else if (s->chained) {
+        uint32_t owner = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
         for (size_t i = 0; i < count; i++) {
+            struct frame *frame = frame_get(s->first);
             pte_store(&entry[i], pte_leaf(s->first, bits));
-            s->first = pfn_make(frame_get(s->first)->link);
+            s->first = pfn_make(frame->link);
+            frame->link = owner++;
         }
     } else {
         for (size_t i = 0; i < count; i++)

@@ -18,7 +18,8 @@ bool verso_i_paging_drain(void);
 struct paging_source {
     const pfn_t *list; /* an array, one a page; or NULL, and: */
     pfn_t first;       /* the first frame; */
-    bool chained;      /* the next one is frame.link, or the next number */
+    bool chained;      /* the next one is frame.link, which then becomes the
+                          number of the page; or the next number */
 };
 
 /*

@@ -28,7 +28,7 @@
 #include "node.h"
 #include "pagemap.h"
 #include "slab.h"
-#define PART_HEAP(X) X(node) X(pagemap) X(area) X(slab)
+#define PART_HEAP(X) X(node) X(pagemap) X(area) X(slab) X(alloc)
 #else
 #define PART_HEAP(X)
 #endif

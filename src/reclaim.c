@@ -46,6 +46,7 @@ static bool drain(void)
 {
     bool progress = false;
 #if VERSO_HAS_HEAP
+    progress |= verso_i_alloc_drain();
     progress |= verso_i_slab_drain();
     progress |= verso_i_area_drain();
     progress |= verso_i_node_drain();

@@ -12,9 +12,6 @@ void verso_report(void)
 #define REPORT(storey) verso_i_##storey##_report();
     STOREYS(REPORT)
 #undef REPORT
-#if VERSO_HAS_HEAP
-    verso_i_alloc_report();
-#endif
 }
 
 #if VERSO_HAS_FRAMES

@@ -35,7 +35,8 @@ enum frame_state {
  * Keys: (f) lock frame; (p) lock of the space; (o) the owner alone.
  */
 struct frame {
-    uint32_t link;  /* (f) free: next in its list or chain; (o) used: yours */
+    uint32_t link;  /* (f) free: next in its list or chain; (o) used: yours;
+                       back's: the number of the page it stands behind */
     uint32_t prev;  /* (f) free block: previous in its list */
     uint16_t live;  /* (p) table: entries with raw != 0 */
     uint16_t count; /* (f) owners; 0 when free */
