@@ -43,6 +43,7 @@
     X(report)                                                                  \
     X(init)                                                                    \
     X(model)                                                                   \
+    X(mutants)                                                                 \
     X(exhaust)                                                                 \
     X(reserve)                                                                 \
     X(trace)                                                                   \
