@@ -9,6 +9,7 @@ TRACE ?= $(sort $(wildcard traces/*.rep traces/*.rep.gz))
 CMD   ?=
 SEED  ?=
 SUITE ?=
+MUTANT ?=
 JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
 
 ifeq ($(origin CC),default)
@@ -31,13 +32,16 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run test check lib bench clean deps kernel tests traces
+.PHONY: help run test check lib bench clean deps kernel tests traces mutants \
+	mutants-all
 
 help:
 	@echo 'Targets:'
 	@echo '  run    build, boot in QEMU, replay the traces, report; then, on a terminal,'
 	@echo '         the monitor'
 	@echo '  test   all tests, on the host and in QEMU'
+	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
+	@echo '         does; mutants-all: by every suite'
 	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
 	@echo '  bench  the figures, also into build/bench.json'
 	@echo '  lib    $(B)/libverso.a, and -heap, -paging, -frames'
@@ -50,6 +54,7 @@ help:
 	@echo '  TRACE="a.rep b.rep.gz"  traces to replay instead of the bundled ones'
 	@echo '  CMD="areas; slabs; check; quit"  monitor commands, instead of the replay'
 	@echo '  SEED=N  of the randomised tests   SUITE=NAME  one suite in the kernel'
+	@echo '  MUTANT=012  of the mutants, those whose names begin so'
 	@echo '  CC=$(CC)  gcc or clang   CFLAGS=  more flags, as -DVERSO_DEBUG=1'
 	@echo '  ACCESSOR=direct  tables through a direct map, not through the mirror'
 	@echo '  WORDS="..."  more words for the kernel, as crash=null'
@@ -192,7 +197,7 @@ PARALLEL = +@$(MAKE) --no-print-directory \
 	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 # These start makes of their own, on the same directory: one after the other.
-ifneq ($(filter run test check bench,$(MAKECMDGOALS)),)
+ifneq ($(filter run test check bench mutants mutants-all,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
@@ -220,6 +225,12 @@ tests: kernel lib traces $(TEST_NEEDS)
 traces:
 	@mkdir -p $(B)
 	@tools/pack.sh $(B)/traces.tar $(TRACE)
+
+# Mistakes put into the library, one at a time: test/mutants/README.md.
+mutants mutants-all:
+	@tools/deps.sh test
+	@CC='$(CC)' MAKE='$(MAKE)' JOBS=$(JOBS) test/mutants/run.py \
+		$(if $(filter mutants-all,$@),--all) $(MUTANT)
 
 check:
 	@tools/deps.sh run test check

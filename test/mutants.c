@@ -11,6 +11,7 @@
 #include "../kernel/machine.h"
 #include "geometry.h"
 #include "paging.h"
+#include "slab.h"
 #include "test.h"
 
 #define NOWHERE     pfn_make(0xd0000) /* no RAM; aligned for a large page */
@@ -140,7 +141,7 @@ TEST(a_split_keeps_users_and_use)
     if (pfn_is_none(block))
         return;
     *word_at(PAGE_AT(5)) = 1;
-    CHECK_OK(verso_protect(PAGE_AT(9), 1, VERSO_READ | VERSO_USER));
+    CHECK_OK(verso_protect(PAGE_AT(9), 1, VERSO_READ));
     CHECK_OK(verso_query(PAGE_AT(5), &m));
     CHECK_EQ(m.page_pages, 1);
     CHECK_EQ(m.flags & VERSO_RIGHTS_MASK, VERSO_RW | VERSO_USER);
@@ -150,6 +151,21 @@ TEST(a_split_keeps_users_and_use)
     CHECK_EQ(bits[0], 3);
     CHECK_EQ(bits[1], 3);
     large_unmap(block);
+}
+
+TEST(a_page_that_loses_a_right_keeps_its_use)
+{
+    unsigned char bits;
+    pfn_t frame = verso_frame_alloc1(VERSO_ZONE_ANY);
+    if (!CHECK(!pfn_is_none(frame)))
+        return;
+    CHECK_OK(verso_map(window(), frame, 1, VERSO_RW));
+    *word_at(window()) = 1;
+    CHECK_OK(verso_protect(window(), 1, VERSO_READ));
+    CHECK_OK(verso_harvest(window(), 1, &bits));
+    CHECK_EQ(bits, 3);
+    CHECK_OK(verso_unmap(window(), 1));
+    verso_frame_free1(frame);
 }
 
 /* ---- flushes: pitfalls 13, 25 ---- */
@@ -220,11 +236,36 @@ TEST(a_table_is_free_after_its_flush_and_no_sooner)
     CHECK_EQ(stats_now().tables, without);
 }
 
+/* ---- slabs: pitfall 35 ---- */
+
+/* An address in a slab that is gone leads nowhere, whichever page it is in. */
+TEST(a_slab_that_went_has_no_page_left_in_the_pagemap)
+{
+    const struct verso_slab_params params = {.name = "mutants", .size = 3000};
+    struct verso_slab_stats stats;
+    struct slab_desc *cache = verso_slab_create(&params);
+    if (!CHECK(cache != NULL))
+        return;
+    void *object = verso_slab_alloc(cache);
+    if (CHECK(object != NULL)) {
+        verso_slab_stats(cache, &stats);
+        CHECK(stats.slab_pages > 1);
+        for (size_t i = 0; i < stats.slab_pages; i++)
+            CHECK(slab_find((char *)object + i * VERSO_PAGE_SIZE) != NULL);
+        verso_slab_free(cache, object);
+        CHECK(verso_slab_shrink(cache) > 0);
+        for (size_t i = 0; i < stats.slab_pages; i++)
+            CHECK(slab_find((char *)object + i * VERSO_PAGE_SIZE) == NULL);
+    }
+    verso_slab_destroy(cache);
+}
+
 SUITE(mutants, a_large_page_that_is_made_read_only_refuses_writes_everywhere,
     the_mirror_forgets_a_large_page_that_went,
     the_mirror_shows_a_large_page_with_the_rights_it_has,
     a_harvest_makes_the_mirror_tell_the_next_use_too,
-    a_split_keeps_users_and_use,
+    a_split_keeps_users_and_use, a_page_that_loses_a_right_keeps_its_use,
     up_to_the_ceiling_pages_are_invalidated_one_by_one,
     a_batch_of_more_ranges_than_it_has_room_for_flushes_all,
-    a_table_is_free_after_its_flush_and_no_sooner);
+    a_table_is_free_after_its_flush_and_no_sooner,
+    a_slab_that_went_has_no_page_left_in_the_pagemap);

@@ -24,6 +24,7 @@ run|command -v awk|mawk|gawk|gawk|gawk
 run|command -v timeout|coreutils|coreutils|coreutils|coreutils
 test|command -v prove|perl|perl-Test-Harness|perl|perl-utils
 test|command -v python3|python3|python3|python|python3
+test|command -v patch|patch|patch|patch|patch
 test|try_link|libc6-dev|glibc-devel|glibc|musl-dev
 test|try_link -m32 -fsanitize=address,undefined|gcc-multilib|glibc-devel.i686 libgcc.i686 libasan.i686 libubsan.i686|lib32-glibc lib32-gcc-libs|-
 check|command -v clang|clang|clang|clang|clang

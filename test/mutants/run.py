@@ -10,7 +10,7 @@ not apply, or one that does not compile, is a failure; so is a test that fails
 without any mutant. See README.md.
 
     NAME...   only the patches whose names begin so
-    --all     every suite of every configuration, without the early stop
+    --all     every configuration and suite, without the early stop
 
 From the environment: JOBS (2), MAKE, CC, TIMEOUT (seconds of a run, 30)."""
 
@@ -41,6 +41,8 @@ CONFIGURATIONS = {
     "odd": (UM, {"MEM": "9M"}), # zones meet within a large block
     "heap": (HEAP, {}),
 }
+# With --all these are one run each, the others one a suite.
+WHOLE = {"direct", "small", "odd"}
 PASSED = re.compile(r"^ok \d+ - ", re.M)
 FAILED = re.compile(r"^not ok \d+ - (\S+?): (.*)$", re.M)
 NAMED = re.compile(r"^(?:not )?ok \d+ - (\S+?): ([^#\n]*)", re.M)
@@ -179,11 +181,11 @@ class Runner:
         if self.everything:
             for word in CONFIGURATIONS:
                 output = run(self.base, word)[1]
-                self.suites += dict.fromkeys(
+                self.suites += [word] if word in WHOLE else dict.fromkeys(
                     f"{word}/{suite}" for suite, _ in NAMED.findall(output))
         words = set(self.suites)
         for mutant in self.mutants:
-            words.update(mutant.tests)
+            words.update(self.words_of(mutant))
         for word in sorted(words):
             status, output = run(self.base, word)
             if status != 0:
@@ -194,12 +196,12 @@ class Runner:
                 for suite, name in NAMED.findall(output)]
 
     def words_of(self, mutant):
-        """Its own tests first; with --all each suite once more, by itself."""
+        """Its own tests; with --all everything else behind them."""
         if not self.everything:
             return mutant.tests
-        return sorted(self.suites, key=lambda word: not any(
-            split(word) == split(test) or split(test) == (split(word)[0], "")
-            for test in mutant.tests))
+        own = [test if split(test)[0] != "um" or test == "um" else
+               "um/" + split(test)[1] for test in mutant.tests]
+        return own + [word for word in self.suites if word not in own]
 
     def try_in(self, tree, mutant):
         """The result as text, and whether it was killed."""
