@@ -21,7 +21,7 @@ def files():
     for directory, below, names in os.walk("."):
         below[:] = sorted(d for d in below if d not in SKIP and
                           d != "__pycache__")
-        for name in sorted(names):
+        for name in sorted(set(names) - SKIP): # .git is a file in a worktree
             path = os.path.relpath(os.path.join(directory, name))
             if not BINARY.search(path) and not os.path.islink(path):
                 yield path
