@@ -108,6 +108,17 @@ static VERSO_NORETURN void report_end(const struct place *place)
 
 /* ---- faults of the simulated machine ---- */
 
+/* Between a fault and its handler lie the frames of the machine: past them, to
+ * the one whose return address is where it happened. */
+static uintptr_t frame_of(uintptr_t ip, uintptr_t bp)
+{
+    const uintptr_t *frame = (const uintptr_t *)bp;
+    while (frame[1] != ip && frame[0] > (uintptr_t)frame &&
+           frame[0] <= fault.stack_top - 2 * sizeof(bp))
+        frame = (const uintptr_t *)frame[0];
+    return frame[1] == ip ? frame[0] : bp;
+}
+
 static VERSO_NORETURN void report_page(
     uintptr_t va, unsigned code, const struct place *place, bool no_memory)
 {
@@ -136,7 +147,7 @@ NO_INLINE void fault_take(uintptr_t va, unsigned code)
         return;
     if (fault.probing)
         siglongjmp(fault.probe_back, 1);
-    report_page(va, code, &(struct place){ip, here, here},
+    report_page(va, code, &(struct place){ip, here, frame_of(ip, here)},
         answer == VERSO_FAULT_NO_MEMORY);
 }
 
