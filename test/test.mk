@@ -54,7 +54,6 @@ $(UM)/arch/um/%.o: arch/um/%.c $(UM)/flags
 $(UM)/verso-test: $(UM_OBJS)
 	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) \
 		-o $@ $(UM_OBJS)
-comma := ,
 
 -include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d)
 
