@@ -1321,7 +1321,7 @@ static bool model_alloc(struct model_area *a, unsigned char owner)
         .flags = a->flags,
         .align = align * PAGE,
         .min = place + PAGE,
-        .max = place + bytes_of(MODEL_PAGES)};
+        .max = place + bytes_of(MODEL_PAGES - a->above)};
     bool fixed = test_random_below(4) == 0;
     a->first = 1 + test_random_below(MODEL_PAGES - 130);
     if (fixed)
