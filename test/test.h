@@ -109,4 +109,8 @@ vaddr_t test_window(size_t *pages);
  * runner asks after every test; a test may. */
 extern size_t test_audit(void) __attribute__((weak));
 
+/* Does the machine set accessed and dirty without an access, as any CPU may?
+ * NULL: no. */
+extern bool test_use_is_random(void) __attribute__((weak));
+
 #endif

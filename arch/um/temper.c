@@ -77,6 +77,11 @@ bool um_misbehave(const char *text)
     return true;
 }
 
+bool um_sets_use(void)
+{
+    return um.temper.speculate != 0 || um.temper.adrandom != 0;
+}
+
 void um_temper_init(void)
 {
     const char *text = getenv("UM");

@@ -72,6 +72,8 @@ bool um_replace(uint32_t *at, uint32_t *old, uint32_t raw);
  * what is not known; um_words() has the list. */
 bool um_misbehave(const char *words);
 const char *um_words(void);
+/* Does it set accessed and dirty where nobody asked for it? */
+bool um_sets_use(void);
 
 /* A cached translation, or a cached entry for a table, that the tables no
  * longer grant. */

@@ -235,7 +235,7 @@ static void on_machine_check(const char *what, uintptr_t va)
     char text[120];
     snprintf(text, sizeof(text), "machine check: %s (0x%lx)", what,
         (unsigned long)va);
-    bail_out(text);
+    verso_host_panic(text);
 }
 
 /* Asked at each walk. */
@@ -243,6 +243,11 @@ static bool is_table(uint32_t pfn)
 {
     return pfn < host.boot.frame_count &&
            host.boot.frames[pfn].state == FRAME_TABLE;
+}
+
+bool test_use_is_random(void)
+{
+    return um_sets_use();
 }
 
 size_t test_audit(void)
