@@ -28,5 +28,5 @@ try $all,seed=7
 try $all,seed=8 ACCESSOR=direct
 try $all,seed=9 LARGE=0 MEM=8M
 try $all,seed=10 SEED=10
-try evict=1,speculate=1,pdecache=1,seed=11 SEED=11
+try evict=3,speculate=1,pdecache=1,seed=11 SEED=11
 exit $failed

@@ -12,6 +12,7 @@
  * Cost: 0.1 us a cached translation, so after each call of a test if wanted.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "inside.h"
 
@@ -124,10 +125,24 @@ size_t um_audit(void (*report)(const struct um_stale *stale))
     return found;
 }
 
+/* The sanitizer's text is a string for each function that was inlined there, and
+ * an empty one at the end. */
+static void caller_print(const void *caller)
+{
+    char text[400] = "";
+    if (!__sanitizer_symbolize_pc) {
+        printf(" %p", caller);
+        return;
+    }
+    __sanitizer_symbolize_pc(
+        (char *)(uintptr_t)caller - 1, "%f %s:%l", text, sizeof(text) - 2);
+    for (const char *at = text; *at; at += strlen(at) + 1)
+        printf("%s %s", at == text ? "" : ", in", at);
+}
+
 /* A line that TAP takes for a remark. */
 void um_audit_print(const struct um_stale *stale)
 {
-    char place[200];
     printf("# um: stale: %s 0x%08lx, level %u: cached %08x, stored %08x",
         stale->upper ? "the table for" : "page", (unsigned long)stale->va,
         stale->level, (unsigned)stale->cached, (unsigned)stale->stored);
@@ -135,10 +150,8 @@ void um_audit_print(const struct um_stale *stale)
         printf("; no recent store changed it\n");
         return;
     }
-    snprintf(place, sizeof(place), "%p", stale->caller);
-    if (__sanitizer_symbolize_pc)
-        __sanitizer_symbolize_pc((char *)(uintptr_t)stale->caller - 1,
-            "%f %s:%l", place, sizeof(place));
-    printf("; %zu stores ago %08x became %08x, by %s\n", stale->ago,
-        (unsigned)stale->from, (unsigned)stale->to, place);
+    printf("; %zu stores ago %08x became %08x, by", stale->ago,
+        (unsigned)stale->from, (unsigned)stale->to);
+    caller_print(stale->caller);
+    printf("\n");
 }

@@ -39,6 +39,7 @@
 #define CACHED       1u
 #define CACHED_D     2u /* dirty was set: mapped writable */
 #define CACHED_LARGE 4u /* a fragment of a 4-MiB page */
+#define CACHED_BUS   8u /* of no RAM: cached, but not mapped by the host */
 
 /* Mappings of the host are limited (vm.max_map_count, 65,530). */
 #define TLB_SIZE 4000u
@@ -113,8 +114,6 @@ uint32_t *um_entry_at(uint32_t pa);
 void um_look(uintptr_t va, bool use_cache, struct um_look *look);
 /* Translates and caches. False: a fault with this error code. */
 bool um_walk(uintptr_t va, bool write, unsigned *code);
-/* The same, asked for by nobody: false if it could not be. */
-bool um_prefetch(uintptr_t va);
 void um_drop(size_t page);
 void um_drop_upper(size_t slot);
 void um_drop_uppers(void);
@@ -127,6 +126,8 @@ uint32_t um_random(uint32_t below);
 bool um_one_in(unsigned n); /* false for 0 */
 void um_note(size_t page);
 void um_maybe_evict(size_t except);
+/* Before an invalidation: walks unasked, while what is stale still is. */
+void um_mischief_at(size_t page);
 void um_temper_init(void);
 
 /* audit.c */

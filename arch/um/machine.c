@@ -122,6 +122,9 @@ static bool access_resolve(uintptr_t va, bool write, unsigned *code)
         *code = UM_FAULT_PRESENT | UM_FAULT_WRITE;
         return false;
     }
+    if (um.tlb[page] & CACHED_BUS)
+        um.config.machine_check("no memory at the physical address cached",
+            um.entry[page] & ENTRY_FRAME);
     return um_walk(va, write, code);
 }
 
@@ -177,6 +180,7 @@ void um_invalidate(uintptr_t va)
     size_t page = um_page_of(va);
     size_t slot = page / LARGE_PAGES;
     um.stats.invalidations++;
+    um_mischief_at(page);
     um_note(page);
     um_drop_uppers();
     um_drop(page);
@@ -189,6 +193,7 @@ void um_invalidate(uintptr_t va)
 void um_invalidate_all(void)
 {
     um.stats.flushes++;
+    um_mischief_at(um_random(PAGES));
     um_drop_all();
 }
 

@@ -3,12 +3,14 @@
  * temper.c - the machine does at random what hardware may do and mostly does
  * not: UM=evict=8,speculate=1,pdecache=1,fragment=1,adrandom=1,seed=7.
  *
- *      um_store:   | mischief | exchange, record | mischief |
- *      fill, invalidation:                       | perhaps evict |
+ *      um_store:       mischief | exchange, record | mischief
+ *      fill:                      fill             | perhaps evict
+ *      invalidation:   mischief | drop             | perhaps evict
  *
  * Mischief happens only there: between any two stores of entries is often
  * enough, for the tables do not change in between, and the same seed gives the
- * same run. Three addresses are of interest to a walk that nobody asked for:
+ * same run; before an invalidation, a frame freed too early is found. Three
+ * addresses are of interest to a walk that nobody asked for:
  * those near what happened lately, those that the entry just stored is for, and
  * any other. All is drawn from one generator (Marsaglia's xorshift, times an
  * odd number).
@@ -150,6 +152,16 @@ static size_t page_for(uint32_t place)
     return um_random(PAGES);
 }
 
+static size_t page_near(size_t page)
+{
+    return (page + um_random(5) - 2) % PAGES;
+}
+
+static size_t page_recent(void)
+{
+    return page_near(um.recent[um_random(RECENT)]);
+}
+
 static size_t page_of_interest(const uint32_t *at)
 {
     uint32_t place = um_place_of(at);
@@ -157,7 +169,7 @@ static size_t page_of_interest(const uint32_t *at)
     case 0:
         return um_random(PAGES);
     case 1:
-        return (um.recent[um_random(RECENT)] + um_random(5) - 2) % PAGES;
+        return page_recent();
     default:
         return place ? page_for(place) : um_random(PAGES);
     }
@@ -182,6 +194,13 @@ static void mischief(const uint32_t *at)
         (void)um_prefetch(um_va_of(page_of_interest(at)));
     if (um_one_in(um.temper.adrandom))
         set_use(um_va_of(page_of_interest(at)));
+}
+
+void um_mischief_at(size_t page)
+{
+    if (!um.on || !um_one_in(um.temper.speculate))
+        return;
+    (void)um_prefetch(um_va_of(um_random(2) ? page_near(page) : page_recent()));
 }
 
 void um_store(uint32_t *at, uint32_t raw)

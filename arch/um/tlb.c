@@ -29,6 +29,15 @@ static void window_close(uintptr_t va, size_t bytes)
         um_die("cannot close part of the window");
 }
 
+static void window_open(size_t page, uint32_t pa, bool writable)
+{
+    void *at = mmap((void *)um_va_of(page), PAGE,
+        writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
+        um.fd, (off_t)(pa - UM_RAM_START));
+    if (at == MAP_FAILED)
+        um_die("cannot fill the TLB");
+}
+
 static unsigned short *count_of(size_t page, bool large)
 {
     return large ? &um.fragments[page / LARGE_PAGES]
@@ -48,8 +57,10 @@ void um_drop(size_t page)
 {
     if (um.tlb[page] == 0)
         return;
+    bool is_mapped = !(um.tlb[page] & CACHED_BUS);
     forget(page);
-    window_close(um_va_of(page), PAGE);
+    if (is_mapped)
+        window_close(um_va_of(page), PAGE);
 }
 
 void um_drop_upper(size_t slot)
@@ -113,21 +124,21 @@ static void sizes_check(size_t page, uint32_t entry, bool large)
 static void fill(size_t page, const struct um_look *look)
 {
     const bool dirty = (look->entry & ENTRY_W) && (look->leaf & ENTRY_D);
-    uint32_t pa = look->entry & ENTRY_FRAME;
+    const uint32_t pa = look->entry & ENTRY_FRAME;
+    const bool is_ram = um_is_ram(pa);
     sizes_check(page, look->entry, look->large);
     if (um.stats.cached >= TLB_SIZE) {
         um.stats.full++;
         um_drop_all();
     }
-    if (um.tlb[page])
-        forget(page);
-    void *at = mmap((void *)um_va_of(page), PAGE,
-        dirty ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
-        um.fd, (off_t)(pa - UM_RAM_START));
-    if (at == MAP_FAILED)
-        um_die("cannot fill the TLB");
+    if (um.tlb[page] && is_ram)
+        forget(page); /* mapped over below */
+    um_drop(page);
+    if (is_ram)
+        window_open(page, pa, dirty);
     um.tlb[page] = (unsigned char)(CACHED | (look->large ? CACHED_LARGE : 0) |
-                                   (dirty ? CACHED_D : 0));
+                                   (dirty ? CACHED_D : 0) |
+                                   (is_ram ? 0 : CACHED_BUS));
     um.entry[page] = look->entry;
     um.source[page] = look->leaf_place;
     um.place[page] = (unsigned short)um.stats.cached;
@@ -230,8 +241,7 @@ static void fill_fragments(size_t page, const struct um_look *look)
             page - page % LARGE_PAGES + um_random((uint32_t)LARGE_PAGES);
         other.entry = (look->entry & (ENTRY_LARGE | (PAGE - 1))) +
                       (uint32_t)(beside % LARGE_PAGES) * PAGE;
-        if (um.tlb[beside] || !um_is_ram(other.entry) ||
-            um.stats.cached >= TLB_SIZE)
+        if (um.tlb[beside] || um.stats.cached >= TLB_SIZE)
             continue;
         fill(beside, &other);
     }
@@ -269,7 +279,7 @@ bool um_prefetch(uintptr_t va)
     if (um.tlb[page])
         return false;
     look_and_keep(va, &look);
-    if (!look.present || !um_is_ram(look.entry))
+    if (!look.present)
         return false;
     *um_entry_at(look.leaf_place) |= ENTRY_A;
     fill(page, &look);

@@ -231,6 +231,21 @@ TEST(two_sizes_that_differ_are_a_machine_check)
     page_end(pfn);
 }
 
+/* pitfall 6: found by this machine, with speculate=1. */
+TEST(a_split_is_flushed_before_its_table_is_read_through_the_mirror)
+{
+    const pfn_t nowhere = pfn_make(0xd0000); /* a read there does not pass */
+    if (!um_has_large())
+        SKIP("there are no large pages");
+    temper("");
+    CHECK_OK(verso_map(window(), nowhere, 1024, VERSO_RW));
+    CHECK(um_prefetch((vaddr_t)mirror_entry(window())));
+    CHECK_OK(verso_unmap(window() + VERSO_PAGE_SIZE, 1));
+    CHECK_EQ(audit(), 0);
+    CHECK_OK(verso_unmap(window(), 1024));
+    temper(NULL);
+}
+
 /* pitfall 13. */
 TEST(a_walk_through_a_frame_that_is_no_table_is_a_machine_check)
 {
@@ -265,5 +280,6 @@ SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     evictions_happen_and_take_no_page_away,
     accessed_and_dirty_come_without_an_access,
     two_sizes_that_differ_are_a_machine_check,
+    a_split_is_flushed_before_its_table_is_read_through_the_mirror,
     a_walk_through_a_frame_that_is_no_table_is_a_machine_check,
     words_that_are_not_known_are_refused);
