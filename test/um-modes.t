@@ -8,14 +8,16 @@ number=0
 failed=0
 echo 1..9
 
-# try UM [VARIABLE=VALUE...]
+# try WORDS [VARIABLE=VALUE...]
 try() {
+    words=$1
+    shift
     number=$((number + 1))
-    if output=$(host/run.sh UM="$@" 2>&1); then
-        echo "ok $number - um-modes: $*"
+    if output=$(host/run.sh UM="$words" "$@" 2>&1); then
+        echo "ok $number - um-modes: $words $*"
     else
         echo "$output" | grep -v '^ok ' | sed 's/^/# /'
-        echo "not ok $number - um-modes: $*"
+        echo "not ok $number - um-modes: $words $*"
         failed=1
     fi
 }

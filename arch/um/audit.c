@@ -75,8 +75,7 @@ static bool audit_page(size_t page, struct um_stale *stale)
     um_look(um_va_of(page), false, &look);
     if (look.present && !um_is_stale(um.entry[page], look.entry))
         return false;
-    *stale = (struct um_stale){
-        .va = um_va_of(page), .cached = um.entry[page]};
+    *stale = (struct um_stale){.va = um_va_of(page), .cached = um.entry[page]};
     blame(stale, page, &look);
     return true;
 }
@@ -125,8 +124,8 @@ size_t um_audit(void (*report)(const struct um_stale *stale))
     return found;
 }
 
-/* The sanitizer's text is a string for each function that was inlined there, and
- * an empty one at the end. */
+/* The sanitizer's text is a string for each function that was inlined there,
+ * and an empty one at the end. */
 static void caller_print(const void *caller)
 {
     char text[400] = "";

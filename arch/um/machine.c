@@ -136,7 +136,8 @@ static void chain(int signal, siginfo_t *info, void *context)
         next_action.sa_sigaction(signal, info, context);
         return;
     }
-    if (next_action.sa_handler != SIG_DFL && next_action.sa_handler != SIG_IGN) {
+    if (next_action.sa_handler != SIG_DFL &&
+        next_action.sa_handler != SIG_IGN) {
         next_action.sa_handler(signal);
         return;
     }

@@ -136,9 +136,9 @@ static void fill(size_t page, const struct um_look *look)
     um_drop(page);
     if (is_ram)
         window_open(page, pa, dirty);
-    um.tlb[page] = (unsigned char)(CACHED | (look->large ? CACHED_LARGE : 0) |
-                                   (dirty ? CACHED_D : 0) |
-                                   (is_ram ? 0 : CACHED_BUS));
+    um.tlb[page] =
+        (unsigned char)(CACHED | (look->large ? CACHED_LARGE : 0) |
+                        (dirty ? CACHED_D : 0) | (is_ram ? 0 : CACHED_BUS));
     um.entry[page] = look->entry;
     um.source[page] = look->leaf_place;
     um.place[page] = (unsigned short)um.stats.cached;
@@ -192,8 +192,7 @@ void um_look(uintptr_t va, bool use_cache, struct um_look *look)
     if (!(look->upper & ENTRY_P))
         return;
     look->large = (look->upper & ENTRY_PS) && !um.config.no_large;
-    uint32_t frame =
-        (look->upper & ENTRY_LARGE) | (va & (LARGE_BYTES - PAGE));
+    uint32_t frame = (look->upper & ENTRY_LARGE) | (va & (LARGE_BYTES - PAGE));
     uint32_t size = ENTRY_PS;
     if (!look->large) {
         look->leaf_place =

@@ -62,8 +62,8 @@ bool um_has_large(void);
 void um_invalidate(uintptr_t va);
 void um_invalidate_all(void);
 
-/* The CPU translates an address though nobody touches it, as it may at any time.
- * False: it is cached already, or the tables do not allow it. */
+/* The CPU translates an address though nobody touches it, as it may at any
+ * time. False: it is cached already, or the tables do not allow it. */
 bool um_prefetch(uintptr_t va);
 
 /* Entries are stored through these, so that the machine may act between any two

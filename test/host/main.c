@@ -321,7 +321,8 @@ int main(int argc, char **argv)
     const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
     size_t ram_bytes = parse_bytes(option("MEM", "64M"));
     struct um_config config = {ram_bytes,
-        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check, is_table};
+        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check,
+        is_table};
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_seed = strtoull(option("SEED", "0"), NULL, 0);
     um_init(&config);

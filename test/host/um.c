@@ -246,6 +246,21 @@ TEST(a_split_is_flushed_before_its_table_is_read_through_the_mirror)
     temper(NULL);
 }
 
+/* pitfalls 2, 6. */
+TEST(rights_of_a_large_page_are_lowered_in_the_mirror_too)
+{
+    if (!um_has_large())
+        SKIP("there are no large pages");
+    temper("");
+    CHECK_OK(verso_map(window(), pfn_make(0xd0000), 1024, VERSO_RW));
+    CHECK(um_prefetch((vaddr_t)mirror_entry(window())));
+    CHECK(um_prefetch(window()));
+    CHECK_OK(verso_protect(window(), 1024, VERSO_READ));
+    CHECK_EQ(audit(), 0);
+    CHECK_OK(verso_unmap(window(), 1024));
+    temper(NULL);
+}
+
 /* pitfall 13. */
 TEST(a_walk_through_a_frame_that_is_no_table_is_a_machine_check)
 {
@@ -281,5 +296,6 @@ SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     accessed_and_dirty_come_without_an_access,
     two_sizes_that_differ_are_a_machine_check,
     a_split_is_flushed_before_its_table_is_read_through_the_mirror,
+    rights_of_a_large_page_are_lowered_in_the_mirror_too,
     a_walk_through_a_frame_that_is_no_table_is_a_machine_check,
     words_that_are_not_known_are_refused);

@@ -35,8 +35,8 @@ static void map(uintptr_t va, uint32_t pa)
     uint32_t *upper = &root[va >> 22];
     if (*upper == 0)
         um_store(upper, frame_alloc() | PRESENT_WRITABLE);
-    um_store(memory_at(*upper & ~4095u) + (va >> 12 & 1023),
-        pa | PRESENT_WRITABLE);
+    um_store(
+        memory_at(*upper & ~4095u) + (va >> 12 & 1023), pa | PRESENT_WRITABLE);
 }
 
 static void unmap(uintptr_t va)
