@@ -59,18 +59,20 @@
 
 #include <mmu.h>
 
+/* Keys: (s) the space's lock; (c) constant after init. */
 struct space {
     struct lock lock;
-    pfn_t root;
-    unsigned top; /* level of the root */
-    bool direct;  /* accessor: the direct map, or the mirror */
-    unsigned mirror_slot;
-    vaddr_t mirror_first, mirror_last; /* its bytes */
-    vaddr_t base[MMU_LEVELS_MAX];      /* where the mirror shows each level */
-    size_t tables;                     /* the root included, the spare not */
-    pfn_t spare;                       /* one table, all entries 0 */
+    pfn_t root;           /* (c) */
+    unsigned top;         /* (c) level of the root */
+    bool direct;          /* (c) accessor: the direct map, or the mirror */
+    unsigned mirror_slot; /* (c) */
+    vaddr_t mirror_first, mirror_last; /* (c) its bytes */
+    vaddr_t base[MMU_LEVELS_MAX]; /* (c) where the mirror shows each level */
+    size_t tables;                /* (s) the root included, the spare not */
+    pfn_t spare;                  /* (s) one table, all entries 0 */
 };
 
+/* All of it constant after init, but for the flushes: lock of the space. */
 static struct {
     struct space kernel;
     struct frame *frames; /* the array, by frame number */

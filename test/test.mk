@@ -54,7 +54,6 @@ $(UM)/arch/um/%.o: arch/um/%.c $(UM)/flags
 $(UM)/verso-test: $(UM_OBJS)
 	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) \
 		-o $@ $(UM_OBJS)
-comma := ,
 
 # Somebody else's page tables on that machine, without any of Verso.
 UM_EXAMPLE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/*.c)) \
