@@ -541,11 +541,14 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
         return VERSO_NO_MEMORY;
     verso_i_flush_init(&batch, false);
     for (unsigned i = 0; i < 2; i++)
-        while (cuts_large(space, end[i], &level))
+        while (cuts_large(space, end[i], &level)) {
             split_at(space, end[i], level, &tables, &batch);
+            /* at once: the next look is through the new table's page in the
+             * mirror, where the large page's own memory may be cached */
+            (void)flush_submit_locked(space, &batch);
+        }
     while (tables.pages > 0)
         table_release(space, chain_pop(&tables));
-    (void)flush_submit_locked(space, &batch);
     return 0;
 }
 

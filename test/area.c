@@ -1243,7 +1243,8 @@ TEST(a_request_that_makes_no_sense_is_a_panic_with_the_numbers)
 #define MODEL_AREAS 48u
 
 /* What each page of the place belongs to: 0 nothing, or the number of an area
- * plus 1. The limits of requests leave page 0 out, as a guard may be there. */
+ * plus 1. The limits of requests leave the first and the last page out, as a
+ * guard may be there. */
 static struct {
     unsigned char owner[MODEL_PAGES];
     struct model_area {
@@ -1264,7 +1265,7 @@ static size_t model_free_run(size_t from)
 /* Is there room for an area like this one? */
 static bool model_has_room(const struct model_area *a, size_t align)
 {
-    for (size_t at = 1; at < MODEL_PAGES; at++)
+    for (size_t at = 1; at + a->pages < MODEL_PAGES; at++)
         if (at % align == 0 && at >= a->below &&
             model_free_run(at - a->below) >= a->below + a->pages + a->above)
             return true;
@@ -1321,7 +1322,7 @@ static bool model_alloc(struct model_area *a, unsigned char owner)
         .flags = a->flags,
         .align = align * PAGE,
         .min = place + PAGE,
-        .max = place + bytes_of(MODEL_PAGES - a->above)};
+        .max = place + bytes_of(MODEL_PAGES - 1)};
     bool fixed = test_random_below(4) == 0;
     a->first = 1 + test_random_below(MODEL_PAGES - 130);
     if (fixed)

@@ -584,6 +584,8 @@ static void run(unsigned operations)
     uint64_t before = test_state_hash();
     for (unsigned i = 1; i <= operations && !test_has_failed(); i++) {
         step();
+        if (test_audit)
+            CHECK_EQ(test_audit(), 0);
         if (i % CHECK_EVERY == 0)
             check_everything();
         if (test_has_failed())

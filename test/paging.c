@@ -750,6 +750,14 @@ TEST(more_pages_than_the_ceiling_are_flushed_at_once)
 
 /* ---- accessed and dirty ---- */
 
+/* A CPU may set more than was used, never less. */
+static bool is_use(unsigned char bits, unsigned char wanted)
+{
+    if (test_use_is_random && test_use_is_random())
+        return (bits & wanted) == wanted;
+    return bits == wanted;
+}
+
 /* pitfall 22. */
 TEST(harvest_tells_each_use_once_and_loses_none)
 {
@@ -760,20 +768,20 @@ TEST(harvest_tells_each_use_once_and_loses_none)
     list[1] = frame[1];
     CHECK_OK(verso_map_frames(window(), list, 2, VERSO_RW));
     CHECK_OK(verso_harvest(window(), 2, bits));
-    CHECK_EQ(bits[0], 0);
+    CHECK(is_use(bits[0], 0));
     *word_at(PAGE_AT(0)) = 1;
     (void)*word_at(PAGE_AT(1));
     CHECK_OK(verso_harvest(window(), 2, bits));
-    CHECK_EQ(bits[0], 3);
-    CHECK_EQ(bits[1], 1);
+    CHECK(is_use(bits[0], 3));
+    CHECK(is_use(bits[1], 1));
     CHECK_OK(verso_harvest(window(), 2, bits));
-    CHECK_EQ(bits[0], 0);
-    CHECK_EQ(bits[1], 0);
+    CHECK(is_use(bits[0], 0));
+    CHECK(is_use(bits[1], 0));
     (void)*word_at(PAGE_AT(0));
     *word_at(PAGE_AT(1)) = 1;
     CHECK_OK(verso_harvest(window(), 2, bits));
-    CHECK_EQ(bits[0], 1);
-    CHECK_EQ(bits[1], 3);
+    CHECK(is_use(bits[0], 1));
+    CHECK(is_use(bits[1], 3));
     CHECK_OK(verso_unmap(window(), 2));
     two_frames_free(frame);
 }
@@ -788,7 +796,7 @@ TEST(a_new_mapping_of_a_used_frame_starts_unused)
     CHECK_OK(verso_unmap(window(), 1));
     CHECK_OK(verso_map(window(), frame[0], 1, VERSO_RW));
     CHECK_OK(verso_harvest(window(), 1, bits));
-    CHECK_EQ(bits[0], 0);
+    CHECK(is_use(bits[0], 0));
     CHECK_OK(verso_unmap(window(), 1));
     two_frames_free(frame);
 }
@@ -806,13 +814,13 @@ TEST(a_large_page_is_harvested_as_a_whole)
     *word_at(PAGE_AT(700)) = 1;
     CHECK_OK(verso_harvest(window(), 1024, bits));
     for (size_t i = 0; i < 1024; i++)
-        CHECK_EQ(bits[i], 3);
+        CHECK(is_use(bits[i], 3));
     CHECK_EQ(page_size_at(window()), LARGE);
     CHECK_OK(verso_harvest(window(), 1024, bits));
-    CHECK_EQ(bits[700], 0);
+    CHECK(is_use(bits[700], 0));
     *word_at(PAGE_AT(701)) = 1;
     CHECK_OK(verso_harvest(window(), 1024, bits));
-    CHECK_EQ(bits[0], 3);
+    CHECK(is_use(bits[0], 3));
     CHECK_OK(verso_unmap(window(), 1024));
     verso_frame_free(block, 10);
 }

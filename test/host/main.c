@@ -236,7 +236,24 @@ static void on_machine_check(const char *what, uintptr_t va)
     char text[120];
     snprintf(text, sizeof(text), "machine check: %s (0x%lx)", what,
         (unsigned long)va);
-    bail_out(text);
+    verso_host_panic(text);
+}
+
+/* Asked at each walk. */
+static bool is_table(uint32_t pfn)
+{
+    return pfn < host.boot.frame_count &&
+           host.boot.frames[pfn].state == FRAME_TABLE;
+}
+
+bool test_use_is_random(void)
+{
+    return um_sets_use();
+}
+
+size_t test_audit(void)
+{
+    return um_audit(um_audit_print);
 }
 
 vaddr_t test_window(size_t *pages)
@@ -346,7 +363,8 @@ int main(int argc, char **argv)
     const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
     size_t ram_bytes = parse_bytes(option("MEM", "64M"));
     struct um_config config = {ram_bytes,
-        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check};
+        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check,
+        is_table};
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_seed = strtoull(option("SEED", "0"), NULL, 0);
     um_init(&config);
