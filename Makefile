@@ -23,8 +23,11 @@ NM ?= nm
 # change, everything is compiled again (see `flags` below).
 B := build/$(ARCH)
 
+# Objects, where a port does not say otherwise.
+O := $(B)
+
 # Architectures that have a kernel.
-ARCHES := $(patsubst kernel/%/link.ld,%,$(wildcard kernel/*/link.ld))
+ARCHES := $(patsubst kernel/%/port.mk,%,$(wildcard kernel/*/port.mk))
 ifeq ($(filter $(ARCH),$(ARCHES)),)
 $(error ARCH=$(ARCH): there is no such architecture; there are: $(ARCHES))
 endif
@@ -37,19 +40,19 @@ endif
 
 help:
 	@echo 'Targets:'
-	@echo '  run    build, boot in QEMU, replay the traces, report; then, on a terminal,'
+	@echo '  run    build, boot (in QEMU), replay the traces, report; then, on a terminal,'
 	@echo '         the monitor'
 	@echo '  test   all tests, on the host and in QEMU'
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
 	@echo '         does; mutants-all: by every suite'
 	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
-	@echo '  bench  the figures, also into build/bench.json'
+	@echo '  bench  the figures, also into $(BENCH_JSON)'
 	@echo '  lib    $(B)/libverso.a, and -heap, -paging, -frames'
-	@echo '  kernel $(B)/verso.elf, and verso-test.elf'
+	@echo '  kernel $(patsubst %,$(B)/%$(IMAGE_END),$(IMAGES))'
 	@echo '  deps   install what run, test and check need'
 	@echo '  clean  remove build/'
 	@echo 'Variables (now):'
-	@echo '  ARCH=$(ARCH)'
+	@echo '  ARCH=$(ARCH)  of: $(ARCHES); um is a Linux process, without QEMU'
 	@echo '  MEM=$(MEM)  memory of the machine'
 	@echo '  TRACE="a.rep b.rep.gz"  traces to replay instead of the bundled ones'
 	@echo '  CMD="areas; slabs; check; quit"  monitor commands, instead of the replay'
@@ -58,6 +61,7 @@ help:
 	@echo '  CC=$(CC)  gcc or clang   CFLAGS=  more flags, as -DVERSO_DEBUG=1'
 	@echo '  ACCESSOR=direct  tables through a direct map, not through the mirror'
 	@echo '  WORDS="..."  more words for the kernel, as crash=null'
+	@echo '  SAN=1  with ARCH=um: under ASan and UBSan'
 	@echo '  V=1  show the commands'
 
 # Commands are shown with V=1, else only what they make; with -s nothing.
@@ -70,20 +74,19 @@ say = $(if $(QUIET),,@echo '  $(1)')
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wvla -Wcast-align -Wpointer-arith \
 	-Wconversion -Wsign-conversion
-STACK_gcc := -mpreferred-stack-boundary=2
-STACK_clang := -mstack-alignment=4
-MACHINE := -m32 $(STACK_$(findstring clang,$(CC))$(if $(findstring clang,$(CC)),,gcc)) -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
-	-mgeneral-regs-only -fcf-protection=none -fno-asynchronous-unwind-tables
+comma := ,
+TESTS := $(wildcard test/*.t)
+PORT_OBJS :=
+# MACHINE, LINK, RUNNER and the like:
+include kernel/$(ARCH)/port.mk
 PRODUCT := -std=c17 -O2 -g $(MACHINE) $(WARN) -Iinclude -Iarch/$(ARCH)
 LIB_FLAGS := $(PRODUCT) -Wframe-larger-than=512
 KERNEL_FLAGS := $(PRODUCT) -Ikernel
 TEST_FLAGS := $(PRODUCT) -Isrc -Ikernel -Itest
-LINK := $(LD) -m elf_i386 -static -nostdlib --build-id=none -z noexecstack \
-	-z max-page-size=4096 --fatal-warnings -T kernel/$(ARCH)/link.ld
 
 # Rewritten only when it changes; every object depends on it.
 FLAGS_NOW := $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
-$(B)/flags: FORCE
+$(O)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
 FORCE:
@@ -114,9 +117,9 @@ ARCHIVE_all := $(B)/libverso.a
 $(foreach p,heap paging frames,$(eval ARCHIVE_$(p) := $(B)/libverso-$(p).a))
 
 define part
-OBJS_$(1) := $$(patsubst src/%.c,$(B)/lib/$(1)/%.o,$$(wildcard \
+OBJS_$(1) := $$(patsubst src/%.c,$(O)/lib/$(1)/%.o,$$(wildcard \
 	$$(patsubst %,src/%.c,$$(STOREYS_$(1)) $$(LISTS_$(1)))))
-$(B)/lib/$(1)/%.o: src/%.c $(B)/flags
+$(O)/lib/$(1)/%.o: src/%.c $(O)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) $$(LIB_FLAGS) $$(HAS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
@@ -131,63 +134,62 @@ lib: $(foreach p,$(PARTS),$(ARCHIVE_$(p)))
 
 # ---- the kernel, with and without injection of failures ----
 
-KERNEL_OBJS := $(patsubst %,$(B)/%.o,$(basename \
+KERNEL_OBJS := $(patsubst %,$(O)/%.o,$(basename \
 	$(wildcard kernel/*.c kernel/$(ARCH)/*.c kernel/$(ARCH)/*.S)))
-SUITE_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out test/inject%.c, \
+SUITE_OBJS := $(patsubst %.c,$(O)/%.o,$(filter-out test/inject%.c, \
 	$(wildcard test/*.c)))
 
 # Calls between storeys that can run out: in verso-test.elf they pass through
 # test/inject.c. test/test.mk names them in WRAPS, and adds tests to TESTS.
 WRAPS :=
-TESTS := $(wildcard test/*.t)
 TEST_NEEDS :=
 -include test/test.mk
 
-INJECT_verso      := $(B)/test/inject-none.o
-INJECT_verso-test := $(B)/test/inject.o
+INJECT_verso      := $(O)/test/inject-none.o
+INJECT_verso-test := $(O)/test/inject.o
 LINK_verso-test   := $(patsubst %,--wrap=%,$(WRAPS))
 
-$(B)/kernel/%.o: kernel/%.c $(B)/flags
+$(O)/kernel/%.o: kernel/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
 	$(Q)$(CC) $(KERNEL_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/kernel/%.o: kernel/%.S $(B)/flags
+$(O)/kernel/%.o: kernel/%.S $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
 	$(Q)$(CC) $(MACHINE) -MMD -MP -c -o $@ $<
-$(B)/test/%.o: test/%.c $(B)/flags
+$(O)/test/%.o: test/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
 	$(Q)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Linked twice: the names of the functions are known after the first time.
-$(B)/%.o: $(B)/%.S
+$(O)/%.o: $(O)/%.S
 	$(call say,cc   $@)
 	$(Q)$(CC) $(MACHINE) -c -o $@ $<
-$(B)/no-symbols.S: tools/symbols.sh
+$(O)/no-symbols.S: tools/symbols.sh
 	@mkdir -p $(@D)
 	$(call say,make $@)
 	$(Q)tools/symbols.sh $(NM) >$@
 
 define image
-IMAGE_$(1) := $$(KERNEL_OBJS) $$(SUITE_OBJS) $$(INJECT_$(1)) $$(ARCHIVE_all)
-$(B)/$(1).first.elf: $$(IMAGE_$(1)) $(B)/no-symbols.o kernel/$(ARCH)/link.ld
+IMAGE_$(1) := $$(KERNEL_OBJS) $$(SUITE_OBJS) $$(INJECT_$(1)) $$(PORT_OBJS) $$(ARCHIVE_all)
+$(O)/$(1).first$(IMAGE_END): $$(IMAGE_$(1)) $(O)/no-symbols.o $(LINK_NEEDS)
 	$$(call say,link $$@)
-	$$(Q)$$(LINK) $$(LINK_$(1)) -o $$@ $$(IMAGE_$(1)) $(B)/no-symbols.o
-$(B)/$(1)-symbols.S: $(B)/$(1).first.elf tools/symbols.sh
+	$$(Q)$$(LINK) $$(LINK_$(1)) -o $$@ $$(IMAGE_$(1)) $(O)/no-symbols.o
+$(O)/$(1)-symbols.S: $(O)/$(1).first$(IMAGE_END) tools/symbols.sh
 	$$(call say,make $$@)
 	$$(Q)tools/symbols.sh $$(NM) $$< >$$@
-$(B)/$(1).elf: $$(IMAGE_$(1)) $(B)/$(1)-symbols.o kernel/$(ARCH)/link.ld
+$(B)/$(1)$(IMAGE_END): $$(IMAGE_$(1)) $(O)/$(1)-symbols.o $(LINK_NEEDS)
 	$$(call say,link $$@)
-	$$(Q)$$(LINK) $$(LINK_$(1)) -o $$@ $$(IMAGE_$(1)) $(B)/$(1)-symbols.o
+	$$(Q)$$(LINK) $$(LINK_$(1)) -o $$@ $$(IMAGE_$(1)) $(O)/$(1)-symbols.o
 endef
-$(eval $(call image,verso))
-$(eval $(call image,verso-test))
+$(foreach i,$(IMAGES),$(eval $(call image,$(i))))
 
-kernel: $(B)/verso.elf $(B)/verso-test.elf
+VERSO := $(B)/verso$(IMAGE_END)
+kernel: $(patsubst %,$(B)/%$(IMAGE_END),$(IMAGES))
 
--include $(wildcard $(B)/lib/*/*.d $(B)/kernel/*.d $(B)/kernel/*/*.d \
-	$(B)/test/*.d)
+-include $(wildcard $(O)/lib/*/*.d $(O)/kernel/*.d $(O)/kernel/*/*.d \
+	$(O)/test/*.d $(O)/arch/*/*.d)
 
 # ---- running ----
 
@@ -206,16 +208,16 @@ RUN_WORDS = $(BOOT_WORDS) $(if $(CMD),'cmd="$(CMD)"')
 RUN_ENV = MEM=$(MEM) $(if $(CMD)$(WORDS),INTERACTIVE=no)
 
 deps:
-	@tools/deps.sh run test check
+	@tools/deps.sh run test check run-um
 
 run:
-	@tools/deps.sh run
-	$(PARALLEL) $(B)/verso.elf
+	@tools/deps.sh $(DEPS)
+	$(PARALLEL) $(VERSO)
 	@tools/pack.sh $(B)/traces.tar $(TRACE)
-	@$(RUN_ENV) tools/qemu.sh $(B)/verso.elf $(B)/traces.tar $(RUN_WORDS)
+	@$(RUN_ENV) $(RUNNER) $(VERSO) $(B)/traces.tar $(RUN_WORDS)
 
 test:
-	@tools/deps.sh run test
+	@tools/deps.sh $(DEPS) test
 	$(PARALLEL) tests
 	@ARCH=$(ARCH) BUILD=$(B) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) $(TESTS)
 
@@ -237,11 +239,11 @@ check:
 	@ARCH=$(ARCH) MAKE='$(MAKE)' JOBS=$(JOBS) tools/check.sh
 
 bench:
-	@tools/deps.sh run
-	$(PARALLEL) $(B)/verso.elf
+	@tools/deps.sh $(DEPS)
+	$(PARALLEL) $(VERSO)
 	@tools/pack.sh $(B)/traces.tar $(TRACE)
-	@MEM=$(MEM) ARCH=$(ARCH) tools/bench.sh $(B)/verso.elf $(B)/traces.tar \
-		build/bench.json
+	@MEM=$(MEM) ARCH=$(ARCH) RUNNER=$(RUNNER) tools/bench.sh $(VERSO) \
+		$(B)/traces.tar $(BENCH_JSON)
 
 clean:
 	rm -rf build

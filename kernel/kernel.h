@@ -149,6 +149,33 @@ bool random_run(size_t operations, uint32_t seed);
 /* Runs test_main() with the seed of the command line; returns the failures. */
 int suites_run(const char *suite_or_null);
 
+/* ---- options.c, fault.c, symbols.c: for machines ---- */
+
+/* A function: [start, end). No name: there is none. */
+struct symbol {
+    vaddr_t start, end;
+    const char *name;
+};
+/* The function an address lies in; the last one reaches up to text_end. */
+struct symbol symbol_find(vaddr_t address, vaddr_t text_end);
+
+/* Cuts up the command line; machine_option() answers from then on. */
+void options_parse(const char *line);
+
+/* A page fault, as the machine tells of it. */
+struct fault {
+    vaddr_t va;
+    vaddr_t instruction;
+    unsigned code;  /* VERSO_FAULT_*, and: */
+    bool no_memory; /* it was a first touch, and no frame was left */
+};
+#define FAULT_RESERVED_BIT 0x8u /* a reserved bit was set in an entry */
+
+/* Says what it was, where, and what is at that address. */
+void fault_print(const struct fault *fault);
+/* "instruction 0x00100a3c crash_rodata+0x4" and a newline. */
+void fault_print_place(vaddr_t instruction);
+
 /* ---- test/ ---- */
 
 /* Runs one suite, or all (NULL), printing TAP. Returns the failures. */

@@ -25,6 +25,10 @@ uint64_t machine_count(void);
  * at a time and looks at each. What runs inside an exception is not seen. */
 size_t machine_count_toggles(void (*run)(void *arg), void *arg);
 
+/* What stands for the figures where nothing counts instructions: says so, or
+ * prints figures of the machine's own. 0: they were all measured. */
+int machine_bench(void);
+
 /* Words of the command line: the value behind "KEY=", "" for a word KEY alone,
  * or NULL. A value may be quoted with "...". */
 const char *machine_option(const char *key);

@@ -49,7 +49,8 @@ struct area_override {
 #define BIN_ROWS  32u
 #define BIN_SLOTS 8u
 
-/* All ranges between two addresses: they touch, and leave no gap. */
+/* All ranges between two addresses: they touch, and leave no gap. The lock
+ * guards everything but where they lie. */
 struct area_map {
     struct lock lock;
     struct pagemap *pagemap;

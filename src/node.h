@@ -27,12 +27,13 @@ struct heap_layout {
 };
 struct heap_layout verso_i_heap_layout(const struct verso_boot *boot);
 
+/* Everything but the window under the lock. */
 struct node_state {
     struct lock lock;
-    vaddr_t start;
-    size_t window_pages;
-    size_t used;  /* nodes handed out */
-    size_t pages; /* committed */
+    vaddr_t start;       /* the window: constant after init */
+    size_t window_pages; /* and so is this */
+    size_t used;         /* nodes handed out */
+    size_t pages;        /* committed */
     unsigned depth, depth_max;
     struct bitset partial; /* pages with a free node */
     struct bitset absent;  /* pages not committed */

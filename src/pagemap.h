@@ -28,6 +28,7 @@ enum pagemap_kind {
  * and the range check is to find an empty leaf there. */
 #define PAGEMAP_COVERS_ALL (sizeof(vaddr_t) == 4)
 
+/* The area lock guards all that changes. */
 struct pagemap {
     vaddr_t start;
     size_t pages;

@@ -59,18 +59,20 @@
 
 #include <mmu.h>
 
+/* Keys: (s) the space's lock; (c) constant after init. */
 struct space {
     struct lock lock;
-    pfn_t root;
-    unsigned top; /* level of the root */
-    bool direct;  /* accessor: the direct map, or the mirror */
-    unsigned mirror_slot;
-    vaddr_t mirror_first, mirror_last; /* its bytes */
-    vaddr_t base[MMU_LEVELS_MAX];      /* where the mirror shows each level */
-    size_t tables;                     /* the root included, the spare not */
-    pfn_t spare;                       /* one table, all entries 0 */
+    pfn_t root;           /* (c) */
+    unsigned top;         /* (c) level of the root */
+    bool direct;          /* (c) accessor: the direct map, or the mirror */
+    unsigned mirror_slot; /* (c) */
+    vaddr_t mirror_first, mirror_last; /* (c) its bytes */
+    vaddr_t base[MMU_LEVELS_MAX]; /* (c) where the mirror shows each level */
+    size_t tables;                /* (s) the root included, the spare not */
+    pfn_t spare;                  /* (s) one table, all entries 0 */
 };
 
+/* All of it constant after init, but for the flushes: lock of the space. */
 static struct {
     struct space kernel;
     struct frame *frames; /* the array, by frame number */
@@ -539,11 +541,14 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
         return VERSO_NO_MEMORY;
     verso_i_flush_init(&batch, false);
     for (unsigned i = 0; i < 2; i++)
-        while (cuts_large(space, end[i], &level))
+        while (cuts_large(space, end[i], &level)) {
             split_at(space, end[i], level, &tables, &batch);
+            /* at once: the next look is through the new table's page in the
+             * mirror, where the large page's own memory may be cached */
+            (void)flush_submit_locked(space, &batch);
+        }
     while (tables.pages > 0)
         table_release(space, chain_pop(&tables));
-    (void)flush_submit_locked(space, &batch);
     return 0;
 }
 

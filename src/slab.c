@@ -127,7 +127,10 @@ static NO_INLINE uint32_t slab_make(struct slab_desc *desc)
         return NODE_NONE;
     struct slab_entry *entry = entry_get(node);
     entry->desc = desc;
+    /* what a look at the pages finds until there is an area */
     entry->area.area = NODE_NONE;
+    entry->page = 0;
+    entry->objects = (struct carve){NULL, desc->shape.count, 0};
     uint32_t area = verso_i_area_alloc(
         verso_i_area_kernel(), &request, desc_word(desc, node));
     if (area == NODE_NONE) {
@@ -136,7 +139,6 @@ static NO_INLINE uint32_t slab_make(struct slab_desc *desc)
     }
     entry->area.area = area;
     entry->page = area_get(area)->start;
-    entry->objects = (struct carve){NULL, desc->shape.count, 0};
     return node;
 }
 

@@ -11,9 +11,11 @@
 #include <verso/check.h>
 #include <verso/frame.h>
 #include <verso/reclaim.h>
+#include <verso/report.h>
 #include <verso/slab.h>
 
 #include "../kernel/machine.h"
+#include "../src/area.h"
 #include "inject.h"
 #include "pattern.h"
 #include "shut.h"
@@ -310,6 +312,12 @@ static void do_realloc(void *object)
         test_note("realloc gave something");
 }
 
+static void do_realloc_less(void *object)
+{
+    if (verso_realloc(object, 0) != NULL)
+        test_note("realloc gave something");
+}
+
 static void do_free_larger(void *object)
 {
     verso_free_sized(object, verso_usable_size(object) + 1);
@@ -575,6 +583,79 @@ TEST(in_an_interrupt_small_objects_come_and_go_and_pages_do_not)
     machine_pretend_interrupt(false);
 }
 
+/* ---- what a reader found ---- */
+
+/* An object that is none has no size, and moves nowhere: pitfall 35. */
+static void has_no_size(void *object, const char *text)
+{
+    CHECK_PANICS_WITH(do_usable, object, text);
+    CHECK_PANICS_WITH(do_realloc, object, text);
+    CHECK_PANICS_WITH(do_realloc_less, object, text);
+}
+
+TEST(realloc_and_size_of_what_is_no_object_name_its_cache)
+{
+    const char *const name = class_stats(0).name;
+    struct verso_slab_params params = {.name = "of its own", .size = 64};
+    struct slab_desc *cache = verso_slab_create(&params);
+    char *object = verso_alloc(WORDS2), *second = verso_alloc(WORDS2);
+    void *stays = verso_slab_alloc(cache); /* else the pages go */
+    has_no_size(object + 1, "not the start of an object");
+    has_no_size(object + WORDS2 / 2, name);
+    verso_free(second);
+    has_no_size(second, "freed already");
+    has_no_size(second, name);
+    verso_free(object);
+    void *foreign = verso_slab_alloc(cache);
+    has_no_size(foreign, "an object of cache of its own");
+    verso_slab_free(cache, foreign);
+    has_no_size(foreign, "of its own");
+    verso_slab_free(cache, stays);
+    verso_slab_destroy(cache);
+    CHECK(verso_check() == NULL);
+}
+
+TEST(a_large_object_is_not_freed_as_an_area)
+{
+    char *large = object_make(100000, 9);
+    CHECK_PANICS_WITH(do_area_free, large, "an object of alloc");
+    CHECK(pattern_holds(large, 100000, 9));
+    verso_free(large);
+}
+
+/* Whoever was interrupted may hold the lock of the areas. */
+TEST(in_an_interrupt_objects_of_pages_are_left_alone)
+{
+    struct area_map *map = verso_i_area_kernel();
+    char *large = object_make(100000, 10);
+    lock_take(&map->lock);
+    machine_pretend_interrupt(true);
+    CHECK(verso_alloc(100000) == NULL);
+    CHECK(verso_alloc_zeroed(1, 100000) == NULL);
+    CHECK(verso_alloc_aligned(65536, 8) == NULL);
+    CHECK(verso_realloc(large, 200000) == NULL);
+    CHECK_PANICS_WITH(do_free, large, "in an interrupt");
+    machine_pretend_interrupt(false);
+    lock_drop(&map->lock);
+    CHECK(pattern_holds(large, 100000, 10));
+    verso_free(large);
+}
+
+/* What it prints is read by host-boot.t. */
+TEST(the_report_says_why_the_last_request_had_no_memory)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    inject_fail_from(1);
+    CHECK(verso_alloc(123457) == NULL);
+    inject_fail_at(0);
+    verso_report_slabs();
+    machine_pretend_interrupt(true);
+    CHECK(verso_alloc(123458) == NULL);
+    machine_pretend_interrupt(false);
+    verso_report_slabs();
+}
+
 SUITE(alloc, every_size_up_to_three_pages_has_room_and_keeps_its_contents,
     sizes_around_every_class_and_page_border_have_room,
     a_class_serves_the_sizes_above_the_one_before_and_no_other,
@@ -592,4 +673,8 @@ SUITE(alloc, every_size_up_to_three_pages_has_room_and_keeps_its_contents,
     when_memory_is_out_everything_says_so_and_all_of_it_comes_back,
     an_allocation_that_fails_anywhere_inside_has_changed_nothing,
     a_realloc_that_fails_anywhere_inside_keeps_the_object,
-    in_an_interrupt_small_objects_come_and_go_and_pages_do_not);
+    in_an_interrupt_small_objects_come_and_go_and_pages_do_not,
+    realloc_and_size_of_what_is_no_object_name_its_cache,
+    a_large_object_is_not_freed_as_an_area,
+    in_an_interrupt_objects_of_pages_are_left_alone,
+    the_report_says_why_the_last_request_had_no_memory);

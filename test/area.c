@@ -5,6 +5,7 @@
  * of (frames, rights) is asked of verso_query(); where ranges begin and end,
  * of verso_i_area_check(), which each test ends with at the latest.
  */
+#include <verso/alloc.h>
 #include <verso/area.h>
 #include <verso/check.h>
 #include <verso/fault.h>
@@ -1163,6 +1164,13 @@ static void request_it(void *request)
     (void)!verso_area_alloc_as(request);
 }
 
+/* The same through the call with two arguments. */
+static void request_simply(void *arg)
+{
+    const struct verso_area_request *request = arg;
+    (void)!verso_area_alloc(request->pages, request->flags);
+}
+
 /* "free of 0x...": the address, as the panic prints it. */
 static const char *with_address(
     char *text, size_t room, const char *what, const void *address)
@@ -1235,7 +1243,8 @@ TEST(a_request_that_makes_no_sense_is_a_panic_with_the_numbers)
 #define MODEL_AREAS 48u
 
 /* What each page of the place belongs to: 0 nothing, or the number of an area
- * plus 1. The limits of requests leave page 0 out, as a guard may be there. */
+ * plus 1. The limits of requests leave the first and the last page out, as a
+ * guard may be there. */
 static struct {
     unsigned char owner[MODEL_PAGES];
     struct model_area {
@@ -1256,7 +1265,7 @@ static size_t model_free_run(size_t from)
 /* Is there room for an area like this one? */
 static bool model_has_room(const struct model_area *a, size_t align)
 {
-    for (size_t at = 1; at < MODEL_PAGES; at++)
+    for (size_t at = 1; at + a->pages < MODEL_PAGES; at++)
         if (at % align == 0 && at >= a->below &&
             model_free_run(at - a->below) >= a->below + a->pages + a->above)
             return true;
@@ -1313,7 +1322,7 @@ static bool model_alloc(struct model_area *a, unsigned char owner)
         .flags = a->flags,
         .align = align * PAGE,
         .min = place + PAGE,
-        .max = place + bytes_of(MODEL_PAGES)};
+        .max = place + bytes_of(MODEL_PAGES - 1)};
     bool fixed = test_random_below(4) == 0;
     a->first = 1 + test_random_below(MODEL_PAGES - 130);
     if (fixed)
@@ -1404,6 +1413,170 @@ TEST(random_operations_do_what_an_array_of_pages_says)
             (void)model_free(&model.area[i]);
 }
 
+/* ---- what a reader found ---- */
+
+static void *limited(vaddr_t min, size_t pages, unsigned guards)
+{
+    struct verso_area_request request = {.pages = pages,
+        .flags = VERSO_AREA_BARE | guards,
+        .min = min,
+        .max = min + bytes_of(pages)};
+    return verso_area_alloc_as(&request);
+}
+
+/* The limits are of the usable pages. */
+TEST(guards_may_lie_outside_of_the_limits)
+{
+    static const unsigned guards[] = {
+        0, VERSO_AREA_GUARD_BELOW, VERSO_AREA_GUARD_ABOVE, VERSO_AREA_GUARD};
+    vaddr_t place = idle_place() + 10 * PAGE;
+    for (size_t i = 0; i < ARRAY_COUNT(guards); i++) {
+        void *area = limited(place, 4, guards[i]);
+        if (!CHECK_EQ((vaddr_t)area, place))
+            test_note("guards %#x", guards[i]);
+        CHECK(limited(place, 4, guards[i]) == NULL);
+        (void)is_sound();
+        if (area != NULL)
+            verso_area_free(area);
+    }
+}
+
+/* Up to half of all addresses: the slack is more pages than the heap has. */
+TEST(alignments_that_no_heap_has_give_null)
+{
+    const size_t top = ~(SIZE_MAX >> 1);
+    const struct area_map *map = verso_i_area_kernel();
+    for (size_t align = (size_t)8 << 20; align != 0; align <<= 1) {
+        struct verso_area_request request = {
+            .pages = 2, .flags = VERSO_AREA_BARE, .align = align};
+        vaddr_t first = round_up(map->start, align);
+        void *area = verso_area_alloc_as(&request);
+        CHECK_EQ((vaddr_t)area & (align - 1), 0);
+        bool room =
+            first >= map->start && first - map->start < bytes_of(map->pages);
+        if (!CHECK(area == NULL || room))
+            test_note("alignment %zu", align);
+        if (area != NULL)
+            verso_area_free(area);
+        if (align == top)
+            break;
+    }
+}
+
+TEST(a_contiguous_area_keeps_its_size_and_no_other)
+{
+    void *area = verso_area_alloc(8, VERSO_AREA_CONTIG);
+    if (!CHECK(area != NULL))
+        return;
+    CHECK_OK(verso_area_resize(area, 8));
+    CHECK_EQ(verso_area_resize(area, 7), VERSO_BAD_ARG);
+    CHECK_EQ(verso_area_resize(area, 9), VERSO_BAD_ARG);
+    verso_area_free(area);
+}
+
+/* Before a lock is taken, or anything changed: the state is whole after it. */
+TEST(flags_that_are_none_or_do_not_go_together_panic_and_change_nothing)
+{
+    const unsigned high = (unsigned)0x80000000;
+    const struct {
+        size_t pages;
+        unsigned flags;
+        const char *text;
+    } bad[] = {
+        {1, VERSO_AREA_LAZY | VERSO_AREA_BARE, "lazy, and bare or contiguous"},
+        {3, VERSO_AREA_LAZY | VERSO_AREA_CONTIG, "lazy, and bare or contig"},
+        {1, 0x100000u, "flags 0x100000"},
+        {1, AREA_WORDS, "flags 0x200000"},
+        {1, AREA_HEAP, "flags 0x400000"},
+        {1, 0x100u, "flags 0x100"},
+        {1, VERSO_AREA_BARE | AREA_HEAP, "flags 0x402000"},
+        {1, high, "flags 0x80000000"},
+        {1025, VERSO_AREA_CONTIG, "1025 contiguous pages (at most 1024)"},
+        {1025, VERSO_AREA_CONTIG | VERSO_AREA_BARE, "1025 contiguous pages"},
+        {1, VERSO_RW | 2u << VERSO_CACHE_SHIFT, "flags 0x13"},
+        {2, VERSO_RW | 4u << VERSO_CACHE_SHIFT, "flags 0x23"},
+        {1, VERSO_AREA_BARE | VERSO_CACHE_MASK, "flags 0x2038"},
+    };
+    uint64_t before = test_state_hash();
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct verso_area_request request = {
+            .pages = bad[i].pages, .flags = bad[i].flags};
+        CHECK_PANICS_WITH(request_it, &request, bad[i].text);
+        CHECK_PANICS_WITH(request_simply, &request, bad[i].text);
+        CHECK(verso_check() == NULL);
+    }
+    CHECK(test_state_hash() == before);
+}
+
+/* What an object is made of has marks of its own, which are not told. */
+TEST(an_area_that_is_found_has_the_flags_that_can_be_asked_for)
+{
+    struct verso_area_info info;
+    static const size_t sizes[] = {8, 100000};
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        void *object = verso_alloc(sizes[i]);
+        CHECK_OK(verso_area_find(object, &info));
+        CHECK_EQ(info.flags, VERSO_RW);
+        verso_free(object);
+    }
+}
+
+/* A lazy or bare area maps nothing that could be refused: it is refused itself,
+ * and so are such rights later. */
+TEST(areas_that_map_nothing_yet_are_not_writable_and_executable_unasked)
+{
+    static const unsigned kinds[] = {
+        VERSO_AREA_MAPPED, VERSO_AREA_LAZY, VERSO_AREA_BARE};
+    const unsigned both = VERSO_RW | VERSO_EXEC;
+    struct verso_area_info info;
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        CHECK(verso_area_alloc(1, kinds[i] | both) == NULL);
+        CHECK(verso_area_alloc(1, kinds[i] | VERSO_AREA_GUARD | VERSO_WRITE |
+                                      VERSO_EXEC) == NULL);
+        void *area = verso_area_alloc(1, kinds[i]);
+        CHECK_EQ(verso_area_protect(area, both), VERSO_DENIED);
+        CHECK_EQ(
+            verso_area_protect(area, VERSO_WRITE | VERSO_EXEC), VERSO_DENIED);
+        CHECK_OK(verso_area_find(area, &info));
+        CHECK_EQ(info.flags & VERSO_RIGHTS_MASK, VERSO_RW);
+        CHECK_OK(verso_area_protect(area, both | VERSO_WX));
+        verso_area_free(area);
+        area = verso_area_alloc(1, kinds[i] | both | VERSO_WX);
+        CHECK(area != NULL);
+        if (area != NULL)
+            verso_area_free(area);
+    }
+}
+
+/* Whoever was interrupted may hold the lock: it is not asked for. */
+TEST(in_an_interrupt_areas_are_left_alone)
+{
+    struct area_map *map = verso_i_area_kernel();
+    void *area = verso_area_alloc(3, VERSO_AREA_MAPPED);
+    void *bare = verso_area_alloc(3, VERSO_AREA_BARE);
+    if (!CHECK(area != NULL && bare != NULL))
+        return;
+    lock_take(&map->lock);
+    machine_pretend_interrupt(true);
+    CHECK(verso_area_alloc(1, VERSO_AREA_MAPPED) == NULL);
+    CHECK(verso_area_alloc(1, VERSO_AREA_LAZY) == NULL);
+    CHECK(verso_area_alloc(1, VERSO_AREA_BARE) == NULL);
+    CHECK(verso_area_alloc(1, VERSO_AREA_BARE | VERSO_AREA_GUARD) == NULL);
+    CHECK_EQ(verso_area_resize(area, 2), VERSO_BUSY);
+    CHECK_EQ(verso_area_resize(area, 4), VERSO_BUSY);
+    CHECK_EQ(verso_area_resize(bare, 2), VERSO_BUSY);
+    CHECK_EQ(verso_area_protect(area, VERSO_READ), VERSO_BUSY);
+    CHECK_EQ(verso_area_protect(bare, VERSO_READ), VERSO_BUSY);
+    CHECK_PANICS_WITH(free_it, area, "in an interrupt");
+    CHECK_PANICS_WITH(free_it, bare, "in an interrupt");
+    machine_pretend_interrupt(false);
+    lock_drop(&map->lock);
+    CHECK_EQ(pages_of_area(area), 3);
+    CHECK_EQ(mapped_pages(area, 3), 3);
+    verso_area_free(area);
+    verso_area_free(bare);
+}
+
 SUITE(area, an_area_is_there_until_it_is_freed,
     an_area_may_be_cleared_when_it_is_made,
     rights_and_cache_type_are_those_asked_for,
@@ -1438,4 +1611,10 @@ SUITE(area, an_area_is_there_until_it_is_freed,
     a_hundred_thousand_areas_become_one_free_range_again,
     a_pointer_that_is_no_area_is_a_panic_with_the_numbers,
     a_request_that_makes_no_sense_is_a_panic_with_the_numbers,
-    random_operations_do_what_an_array_of_pages_says);
+    random_operations_do_what_an_array_of_pages_says,
+    guards_may_lie_outside_of_the_limits, alignments_that_no_heap_has_give_null,
+    a_contiguous_area_keeps_its_size_and_no_other,
+    flags_that_are_none_or_do_not_go_together_panic_and_change_nothing,
+    an_area_that_is_found_has_the_flags_that_can_be_asked_for,
+    areas_that_map_nothing_yet_are_not_writable_and_executable_unasked,
+    in_an_interrupt_areas_are_left_alone);

@@ -19,6 +19,7 @@
 #include "../src/area.h"
 #include "../src/node.h"
 #include "../src/pagemap.h"
+#include "../src/paging.h"
 #include "../src/slab.h"
 #include "geometry.h"
 #include "pattern.h"
@@ -163,6 +164,20 @@ TEST(paging_invariants_are_named_when_entries_or_counts_are_damaged)
         "paging.7");
     CHECK_OK(verso_unmap(va, 1));
     verso_frame_free1(pfn);
+    expect_whole();
+}
+
+TEST(a_batch_that_was_given_something_and_not_submitted_is_named)
+{
+    size_t pages;
+    struct flush batch;
+    vaddr_t va = test_window(&pages);
+    CHECK_OK(verso_map(va, pfn_make(0xd0000), 1, VERSO_RW));
+    verso_i_flush_init(&batch, false);
+    expect_whole();
+    CHECK_OK(verso_i_paging_unmap(verso_space_kernel(), va, 1, &batch));
+    expect("paging.8", "a batch with a page");
+    (void)verso_i_flush_submit(verso_space_kernel(), &batch);
     expect_whole();
 }
 
@@ -345,6 +360,15 @@ TEST(slab_invariants_are_named_when_lists_entries_or_words_are_damaged)
     expect_whole();
 }
 
+TEST(alloc_invariants_are_named_when_a_class_is_damaged)
+{
+    struct slab_desc *class = verso_alloc_class(1);
+    if (class == NULL)
+        SKIP("one class only");
+    BREAK(class->layout.size, 1, "alloc.1");
+    expect_whole();
+}
+
 /* ---- across storeys ---- */
 
 static pfn_t pfn_at(vaddr_t va)
@@ -374,6 +398,8 @@ TEST(an_area_that_is_not_mapped_as_it_should_be_is_named)
     remap(va, pfn_at((vaddr_t)area));
     expect("check.1", "a page mapped to the frame of another");
     remap(va, pfn);
+    struct frame *frame = frame_at(pfn_nr(pfn));
+    BREAK(frame->link, frame->link + 1, "check.2");
     CHECK_OK(verso_protect(va, 1, VERSO_READ));
     expect("check.1", "a page with less rights");
     CHECK_OK(verso_protect(va, 1, VERSO_RW | VERSO_USER));
@@ -386,9 +412,11 @@ TEST(an_area_that_is_not_mapped_as_it_should_be_is_named)
 SUITE(check, frame_invariants_are_named_when_a_block_or_the_stock_is_damaged,
     frame_invariants_are_named_when_a_frame_in_use_is_damaged,
     paging_invariants_are_named_when_entries_or_counts_are_damaged,
+    a_batch_that_was_given_something_and_not_submitted_is_named,
     node_invariants_are_named_when_a_page_of_nodes_is_damaged,
     pagemap_invariants_are_named_when_words_or_summaries_are_damaged,
     area_invariants_are_named_when_ranges_are_damaged,
     area_invariants_are_named_when_bins_or_counts_are_damaged,
     slab_invariants_are_named_when_lists_entries_or_words_are_damaged,
+    alloc_invariants_are_named_when_a_class_is_damaged,
     an_area_that_is_not_mapped_as_it_should_be_is_named);

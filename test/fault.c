@@ -301,6 +301,30 @@ TEST(a_touch_that_fails_anywhere_inside_has_changed_nothing)
     verso_area_free(area);
 }
 
+/* ---- what a reader found ---- */
+
+/* Write and execute come with read: for the page as for the question. */
+TEST(a_lazy_area_to_write_or_to_execute_may_be_read)
+{
+    static const unsigned rights[] = {VERSO_WRITE, VERSO_EXEC};
+    static const unsigned codes[2][2] = {{WRITE, 0}, {EXEC, 0}};
+    struct verso_area_info info;
+    for (unsigned i = 0; i < 4; i++) {
+        char *area = lazy_area(2, i < 2 ? rights[i] : VERSO_RW);
+        if (i >= 2)
+            CHECK_OK(verso_area_protect(area, rights[i - 2]));
+        CHECK_OK(verso_area_find(area, &info));
+        CHECK_EQ(info.flags & VERSO_RIGHTS_MASK, rights[i % 2] | VERSO_READ);
+        for (unsigned page = 0; page < 2; page++) {
+            CHECK_EQ(ask(area + page * PAGE, codes[i % 2][page]),
+                VERSO_FAULT_HANDLED);
+            CHECK(is_mapped(area + page * PAGE));
+        }
+        CHECK(verso_check() == NULL);
+        verso_area_free(area);
+    }
+}
+
 SUITE(fault, a_touched_page_is_zero_and_costs_one_frame,
     a_lazy_area_costs_nothing_before_it_is_touched_and_no_more_when_freed,
     the_same_page_faulting_again_is_spurious,
@@ -313,4 +337,5 @@ SUITE(fault, a_touched_page_is_zero_and_costs_one_frame,
     null_and_addresses_outside_the_heap_are_nobodys,
     the_tables_themselves_are_not_for_users,
     without_frames_a_touch_says_no_memory_and_works_when_there_are_some,
-    a_touch_that_fails_anywhere_inside_has_changed_nothing);
+    a_touch_that_fails_anywhere_inside_has_changed_nothing,
+    a_lazy_area_to_write_or_to_execute_may_be_read);

@@ -376,6 +376,22 @@ static void free_chain(void *arg)
     verso_frame_free_bulk(&chain);
 }
 
+static void free_this_chain(void *arg)
+{
+    verso_frame_free_bulk(arg);
+}
+
+struct cache_wish {
+    pfn_t pfn;
+    unsigned cache;
+};
+
+static void cache_wished(void *arg)
+{
+    const struct cache_wish *wish = arg;
+    verso_frame_set_cache(wish->pfn, wish->cache);
+}
+
 static void share(void *arg)
 {
     verso_frame_share(*(pfn_t *)arg);
@@ -424,6 +440,51 @@ TEST(owners_and_cache_types_are_checked)
     verso_frame_free1(pfn);
     CHECK_PANICS_WITH(share, &pfn, "one owner more than 0");
     CHECK_PANICS_WITH(cache_free, &pfn, "it is free");
+}
+
+/* Of a chain {good..., free} the good ones are freed before the bad one is
+ * found; and each of them once. */
+static void check_bad_chain(size_t good)
+{
+    struct verso_frame_stats before = trimmed();
+    struct verso_chain chain, one;
+    pfn_t bad = verso_frame_alloc1(VERSO_ZONE_ANY);
+    if (!CHECK(!pfn_is_none(bad)) ||
+        !CHECK_OK(verso_frame_alloc_bulk(&chain, good, VERSO_ZONE_ANY)))
+        return;
+    verso_frame_free1(bad);
+    pfn_t last = chain.first;
+    for (size_t i = 1; i < good; i++)
+        last = pfn_make(at(last)->link);
+    at(last)->link = pfn_nr(bad);
+    one = chain;
+    one.pages++;
+    CHECK_PANICS_WITH(free_this_chain, &one, "it is free");
+    check_same(&before);
+}
+
+TEST(a_chain_with_a_free_frame_in_it_is_freed_up_to_there)
+{
+    check_bad_chain(1);
+    check_bad_chain(2);
+    check_bad_chain(VERSO_STOCK_BATCH - 1); /* through the stock */
+    check_bad_chain(VERSO_STOCK_BATCH + 8); /* to the lists at once */
+}
+
+TEST(a_cache_type_that_does_not_exist_is_refused)
+{
+    pfn_t pfn = verso_frame_alloc1(VERSO_ZONE_ANY);
+    if (!CHECK(!pfn_is_none(pfn)))
+        return;
+    for (unsigned type = 0; type < 8; type++) {
+        struct cache_wish wish = {pfn, type << VERSO_CACHE_SHIFT};
+        if (type == 0 || type == 1 || type == 3)
+            cache_wished(&wish);
+        else
+            CHECK_PANICS_WITH(cache_wished, &wish, "does not exist");
+    }
+    CHECK_EQ(at(pfn)->cache, VERSO_CACHE_UC >> VERSO_CACHE_SHIFT);
+    verso_frame_free1(pfn);
 }
 
 /* ---- boot maps ---- */
@@ -556,6 +617,18 @@ TEST(the_frame_array_is_placed_in_the_lowest_gap_that_holds_it)
     }
 }
 
+/* Pitfall 30: RAM that no frame number reaches has no descriptors either. */
+TEST(ram_that_cannot_be_addressed_does_not_lengthen_the_array)
+{
+    const uint64_t beyond = (uint64_t)(verso_phys_t)-1 + 1;
+    const struct verso_range map[] = {{0x100000, 0x700000, true},
+        {beyond, (uint64_t)1 << 30, true},
+        {beyond + ((uint64_t)5 << 30), PAGE, true}};
+    struct verso_boot boot = {.map = map, .map_count = 3};
+    CHECK_OK(verso_frame_place(&boot, 0));
+    CHECK_EQ(boot.frame_count, 0x800000 / PAGE);
+}
+
 TEST(a_map_without_room_has_no_place_for_the_array)
 {
     static const struct verso_range holes[] = {
@@ -585,6 +658,9 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     a_block_is_found_though_its_frames_lie_in_the_stock,
     random_operations_keep_every_invariant,
     freeing_what_is_not_handed_out_panics, owners_and_cache_types_are_checked,
+    a_chain_with_a_free_frame_in_it_is_freed_up_to_there,
+    a_cache_type_that_does_not_exist_is_refused,
     boot_maps_agree_with_their_definition_page_by_page,
     the_frame_array_is_placed_in_the_lowest_gap_that_holds_it,
+    ram_that_cannot_be_addressed_does_not_lengthen_the_array,
     a_map_without_room_has_no_place_for_the_array);

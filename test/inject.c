@@ -26,6 +26,7 @@ static struct {
     unsigned calls;
     unsigned first; /* 0: none fails */
     bool later;     /* and all after it */
+    void (*on_commit)(vaddr_t va);
 } inject;
 
 static bool is_failing(void)
@@ -60,6 +61,11 @@ unsigned inject_calls(void)
     return inject.calls;
 }
 
+void inject_on_commit(void (*call)(vaddr_t va))
+{
+    inject.on_commit = call;
+}
+
 pfn_t __wrap_verso_frame_alloc1(unsigned zone)
 {
     return is_failing() ? PFN_NONE : __real_verso_frame_alloc1(zone);
@@ -86,6 +92,8 @@ int __wrap_verso_frame_alloc_bulk(
 int __wrap_verso_back_commit(
     struct space *space, vaddr_t va, size_t pages, unsigned flags)
 {
+    if (inject.on_commit)
+        inject.on_commit(va);
     if (is_failing())
         return VERSO_NO_MEMORY;
     return __real_verso_back_commit(space, va, pages, flags);

@@ -19,6 +19,9 @@ void inject_fail_at(unsigned n);
 void inject_fail_from(unsigned n);
 /* Wrapped calls since the last inject_fail_at() or inject_fail_from(). */
 unsigned inject_calls(void);
+/* Called before memory is put behind `va`, as an interrupt might come there;
+ * NULL: nothing is. */
+void inject_on_commit(void (*call)(vaddr_t va));
 
 /*
  * What can be observed of Verso's state, in one number, with the stocks

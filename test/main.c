@@ -11,7 +11,8 @@
  *     ok 2 - paging: another # SKIP reason
  *
  * What each test must leave behind: as many frames in use as before (stocks
- * trimmed), and no broken invariant. A test that fails this is "not ok" though
+ * trimmed), no stale translation where the machine can tell, and no broken
+ * invariant. A test that fails this is "not ok" though
  * each of its checks held.
  */
 #include <verso/check.h>
@@ -27,6 +28,7 @@
 #define SUITES(X)                                                              \
     X(harness)                                                                 \
     X(conformance)                                                             \
+    X(um)                                                                      \
     X(util)                                                                    \
     X(frame)                                                                   \
     X(paging)                                                                  \
@@ -255,7 +257,12 @@ static bool is_chosen(
 static void after_test(size_t used_before)
 {
     size_t used = frames_used();
+    size_t stale = test_audit ? test_audit() : 0;
     const char *broken = verso_check ? verso_check() : NULL;
+    if (stale != 0) {
+        now.failed = true;
+        test_note("leaves %zu stale translations", stale);
+    }
     if (used != used_before) {
         now.failed = true;
         test_note("leaves %zu frames in use, not %zu", used, used_before);

@@ -307,6 +307,40 @@ TEST(after_trim_states_that_were_reached_differently_are_equal)
     CHECK(test_state_hash() == before);
 }
 
+/* ---- what a reader found ---- */
+
+static unsigned depth, deepest;
+
+/* Against the rules, it allocates; and as many as 5 deep. */
+static bool on_reclaim_alloc(void *context)
+{
+    (void)context;
+    if (++depth > deepest)
+        deepest = depth;
+    if (depth < 5) {
+        verso_free(verso_alloc(200000));
+        CHECK(!verso_reclaim());
+    }
+    depth--;
+    return false;
+}
+
+TEST(a_client_that_allocates_is_not_asked_again_meanwhile)
+{
+    struct verso_reclaimer client = {.reclaim = on_reclaim_alloc};
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    depth = deepest = 0;
+    verso_reclaimer_add(&client);
+    inject_fail_from(1);
+    CHECK(verso_alloc(100000) == NULL);
+    inject_fail_at(0);
+    CHECK_EQ(deepest, 1);
+    CHECK_EQ(depth, 0);
+    (void)verso_reclaim(); /* and is asked the next time */
+    verso_reclaimer_remove(&client);
+}
+
 SUITE(reclaim, every_client_is_asked_and_the_answer_is_progress_of_any,
     a_client_that_was_removed_is_not_asked_again, a_client_may_take_itself_off,
     trim_asks_no_client, nobody_is_asked_in_an_interrupt,
@@ -315,4 +349,5 @@ SUITE(reclaim, every_client_is_asked_and_the_answer_is_progress_of_any,
     the_second_try_succeeds_with_what_a_client_freed,
     areas_and_caches_do_not_reclaim_by_themselves,
     what_is_kept_for_later_is_given_back,
-    after_trim_states_that_were_reached_differently_are_equal);
+    after_trim_states_that_were_reached_differently_are_equal,
+    a_client_that_allocates_is_not_asked_again_meanwhile);

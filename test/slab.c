@@ -7,6 +7,7 @@
 #include <verso/alloc.h>
 #include <verso/area.h>
 #include <verso/check.h>
+#include <verso/fault.h>
 #include <verso/frame.h>
 #include <verso/paging.h>
 #include <verso/reclaim.h>
@@ -587,6 +588,102 @@ TEST(a_free_object_is_closed_through_the_hook_door)
 #endif
 }
 
+/* ---- what a reader found ---- */
+
+/* A request that failed outside of an interrupt was answered then: the next
+ * free does not take memory for it. */
+TEST(a_request_that_had_no_memory_does_not_make_a_free_take_some)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    struct slab_desc *cache = cache_create(256, 0);
+    size_t count = per_slab(cache);
+    if (!CHECK(count < OBJECTS_MAX) || !fill_up(cache, count))
+        return;
+    CHECK_EQ(stats_of(cache).slabs, 1);
+    inject_fail_from(1);
+    CHECK(verso_slab_alloc(cache) == NULL);
+    inject_fail_at(0);
+    verso_slab_free(cache, object[0]);
+    CHECK_EQ(inject_calls(), 0);
+    CHECK_EQ(stats_of(cache).slabs, 1);
+    object[0] = verso_slab_alloc(cache);
+    free_all(cache, count);
+    verso_slab_destroy(cache);
+}
+
+/* An interrupt can give nothing back; the first free outside of one that looks
+ * after its slab does. */
+TEST(slabs_that_an_interrupt_emptied_are_given_back_by_a_later_free)
+{
+    struct slab_desc *cache = cache_create(256, 0);
+    size_t count = per_slab(cache);
+    if (!CHECK(4 * count < OBJECTS_MAX) || !fill_up(cache, 4 * count))
+        return;
+    CHECK_EQ(stats_of(cache).slabs, 4);
+    machine_pretend_interrupt(true);
+    for (size_t i = count; i < 4 * count; i++)
+        verso_slab_free(cache, object[i]);
+    machine_pretend_interrupt(false);
+    CHECK_EQ(stats_of(cache).slabs, 4);
+    verso_slab_free(cache, object[0]);
+    CHECK_EQ(stats_of(cache).slabs, 1);
+    for (size_t i = 1; i < count; i++)
+        verso_slab_free(cache, object[i]);
+    verso_slab_destroy(cache);
+}
+
+static unsigned looks;
+
+/* As from an interrupt: nothing that takes a lock which may be held. */
+static void look(vaddr_t va)
+{
+    struct verso_area_info info;
+    if (slab_find((void *)va) == NULL)
+        return; /* pages of nodes: locks are held then */
+    looks++;
+    CHECK_EQ(verso_area_find((void *)va, &info), VERSO_ABSENT);
+    CHECK_EQ(verso_fault(va, 0), VERSO_FAULT_NOT_OURS);
+    verso_describe((void *)va);
+    verso_describe((void *)(va + 65));
+}
+
+/* pitfall 31: the pages know their slab before the slab knows its area. What
+ * the entry was before must not be taken for what it is. */
+TEST(a_slab_that_is_being_made_may_be_asked_about)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    struct slab_desc *cache = cache_create(64, 0);
+    looks = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        inject_on_commit(look);
+        fill_up(cache, 3);
+        inject_on_commit(NULL);
+        free_all(cache, 3);
+        (void)verso_slab_shrink(cache);
+    }
+    CHECK_EQ(looks, 3);
+    verso_slab_destroy(cache);
+}
+
+TEST(a_cache_is_destroyed_once_and_a_class_of_alloc_never)
+{
+    struct slab_desc *cache = cache_create(40, 0);
+    struct slab_desc *other = cache_create(40, 0);
+    int on_stack = 0;
+    verso_slab_destroy(cache);
+    CHECK_PANICS_WITH(do_destroy, cache, "freed already");
+    CHECK_PANICS_WITH(do_destroy, verso_alloc_class(0), "which is no cache");
+    CHECK_PANICS_WITH(do_destroy, &on_stack, "which is no cache");
+    CHECK_PANICS_WITH(do_destroy, (char *)other + 8, "not the start");
+    void *of_alloc = verso_alloc(100);
+    CHECK_PANICS_WITH(do_destroy, of_alloc, "which is no cache");
+    verso_free(of_alloc);
+    CHECK(verso_check() == NULL);
+    verso_slab_destroy(other);
+}
+
 SUITE(slab,
     objects_of_any_size_and_alignment_are_apart_aligned_and_inside_their_slab,
     objects_of_a_byte_or_a_word_fill_their_slab_and_are_reused,
@@ -604,4 +701,8 @@ SUITE(slab,
     an_object_that_contains_its_own_mark_is_freed_all_the_same,
     a_damaged_free_list_is_found_and_never_followed_for_ever,
     a_double_free_of_a_word_is_refused,
-    a_free_object_is_closed_through_the_hook_door);
+    a_free_object_is_closed_through_the_hook_door,
+    a_request_that_had_no_memory_does_not_make_a_free_take_some,
+    slabs_that_an_interrupt_emptied_are_given_back_by_a_later_free,
+    a_slab_that_is_being_made_may_be_asked_about,
+    a_cache_is_destroyed_once_and_a_class_of_alloc_never);

@@ -104,4 +104,13 @@ int test_main(const char *which);
  * heap that nobody uses, 4-MiB aligned, for tests of paging. */
 vaddr_t test_window(size_t *pages);
 
+/* Supplied where the machine can tell what it has cached (um); else NULL.
+ * Prints each translation that should have been invalidated, returns their
+ * number. The runner asks after every test; a test may. */
+extern size_t test_audit(void) __attribute__((weak));
+
+/* Does the machine set accessed and dirty without an access, as any CPU may?
+ * NULL: no. */
+extern bool test_use_is_random(void) __attribute__((weak));
+
 #endif

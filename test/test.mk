@@ -28,7 +28,7 @@ UM_KERNEL := kernel/text.c kernel/archive.c kernel/trace.c kernel/replay.c
 UM_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard \
 	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
 	$(filter-out test/inject-none.c,$(wildcard test/*.c)) \
-	arch/um/machine.c $(wildcard test/host/*.c) $(UM_KERNEL))
+	$(wildcard arch/um/*.c) $(wildcard test/host/*.c) $(UM_KERNEL))
 
 UM_FLAGS_NOW := $(CC) $(UM_LIB_FLAGS) $(UM_TEST_FLAGS) $(CFLAGS)
 $(UM)/flags: FORCE
@@ -54,7 +54,16 @@ $(UM)/arch/um/%.o: arch/um/%.c $(UM)/flags
 $(UM)/verso-test: $(UM_OBJS)
 	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) \
 		-o $@ $(UM_OBJS)
-comma := ,
+
+# Somebody else's page tables on that machine, without any of Verso.
+UM_EXAMPLE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/*.c)) \
+	$(UM)/test/um-example/main.o
+$(UM)/test/um-example/%.o: test/um-example/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(UM)/um-example: $(UM_EXAMPLE_OBJS)
+	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $(UM_EXAMPLE_OBJS)
+TEST_NEEDS += $(UM)/um-example
 
 -include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d)
 

@@ -17,6 +17,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 ARCH=${ARCH:-x86}
+# um is looked at beside any of them.
+if [ "$ARCH" = um ]; then ARCH=x86; fi
 MAKE=${MAKE:-make}
 JOBS=${JOBS:-2}
 OUT=build/check
@@ -102,6 +104,12 @@ check_warnings() {
     failed=0
     compile gcc gcc -fcallgraph-info=su 'kernel lib' || failed=1
     compile clang clang '' 'kernel lib' || failed=1
+    target=$ARCH
+    ARCH=um
+    compile um-gcc gcc '' 'kernel lib' || failed=1
+    compile um-clang clang '-DVERSO_STRICT=1 -DVERSO_DEBUG=1' 'kernel lib' ||
+        failed=1
+    ARCH=$target
     for compiler in gcc clang; do
         for flags in -DVERSO_DEBUG=1 -DVERSO_STRICT=1 \
             "-O0 -DVERSO_STRICT=1 -DVERSO_DEBUG=1" -O1; do

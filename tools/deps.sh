@@ -3,6 +3,7 @@
 # Usage: deps.sh SET...: installs what the sets need and this machine lacks.
 #
 #     run     build the kernel and boot it
+#     run-um  the same as a Linux process (ARCH=um)
 #     test    the tests as well
 #     check   the checks of `make check`
 #
@@ -22,6 +23,13 @@ run|command -v gzip|gzip|gzip|gzip|gzip
 run|command -v tar|tar|tar|tar|tar
 run|command -v awk|mawk|gawk|gawk|gawk
 run|command -v timeout|coreutils|coreutils|coreutils|coreutils
+run-um|command -v gcc|gcc|gcc|gcc|gcc
+run-um|command -v ld && command -v ar && command -v nm|binutils|binutils|binutils|binutils
+run-um|try_link -m32|gcc-multilib|glibc-devel.i686 libgcc.i686|lib32-glibc lib32-gcc-libs|-
+run-um|command -v gzip|gzip|gzip|gzip|gzip
+run-um|command -v tar|tar|tar|tar|tar
+run-um|command -v awk|mawk|gawk|gawk|gawk
+run-um|command -v timeout|coreutils|coreutils|coreutils|coreutils
 test|command -v prove|perl|perl-Test-Harness|perl|perl-utils
 test|command -v python3|python3|python3|python|python3
 test|command -v patch|patch|patch|patch|patch

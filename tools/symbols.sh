@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: symbols.sh NM [IMAGE]: prints, as assembly, the table of function names
-# that kernel/x86/backtrace.c reads: of a linked kernel, or an empty one for the
+# that kernel/symbols.c reads: of a linked kernel, or an empty one for the
 # first link. It lies behind all code, so that filling it moves no function.
 set -eu
 nm=$1

@@ -18,13 +18,12 @@ static inline struct pte pte_load(const struct pte *at)
 
 static inline void pte_store(struct pte *at, struct pte e)
 {
-    *(volatile uint32_t *)&at->raw = e.raw;
+    um_store(&at->raw, e.raw);
 }
 
 static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
 {
-    return __atomic_compare_exchange_n(
-        &at->raw, &old->raw, e.raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return um_replace(&at->raw, &old->raw, e.raw);
 }
 
 static inline void mmu_invalidate(vaddr_t va)

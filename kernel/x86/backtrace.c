@@ -14,8 +14,7 @@
  *                              preceded by          preceded by
  *                              call F               call G, G contains it
  *
- * Names come from a table that the build makes with nm (tools/symbols.sh):
- * addresses ascending, the name of each at an offset in one long string.
+ * Names come from the table of ../symbols.c.
  * Only the kernel's stack is read, and only code inside the image.
  */
 #include "x86.h"
@@ -23,40 +22,14 @@
 #define BACKTRACE_DEPTH 24
 #define BACKTRACE_NEAR  512 /* words looked through for the caller */
 
-extern const uint32_t symbol_count;
-extern const uint32_t symbol_addresses[];
-extern const uint32_t symbol_names[];
-extern const char symbol_text[];
-
-struct function {
-    uint32_t start, end; /* both 0: none */
-    const char *name;
-};
-
-static struct function function_find(uint32_t address)
+static struct symbol function_find(uint32_t address)
 {
-    uint32_t low = 0, high = symbol_count;
-    uint32_t end = (uint32_t)(uintptr_t)kernel_text_end;
-    if (address >= end)
-        return (struct function){0};
-    while (low < high) { /* the first symbol above it */
-        uint32_t middle = low + (high - low) / 2;
-        if (symbol_addresses[middle] <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0)
-        return (struct function){0};
-    if (low < symbol_count)
-        end = symbol_addresses[low];
-    return (struct function){
-        symbol_addresses[low - 1], end, symbol_text + symbol_names[low - 1]};
+    return symbol_find(address, (vaddr_t)kernel_text_end);
 }
 
 const char *machine_symbol(vaddr_t address, size_t *offset)
 {
-    struct function function = function_find((uint32_t)address);
+    struct symbol function = function_find((uint32_t)address);
     *offset = address - function.start;
     return function.name;
 }
@@ -71,9 +44,9 @@ static uint32_t branch_target(uint32_t end)
 
 /* Does the code at `from` jump into the function `to`? Bytes are looked at,
  * not instructions: a wrong yes would need a constant that looks like one. */
-static bool function_jumps(uint32_t from, const struct function *to)
+static bool function_jumps(uint32_t from, const struct symbol *to)
 {
-    struct function f = function_find(from);
+    struct symbol f = function_find(from);
     for (uint32_t at = f.start; at + 6 <= f.end; at++) {
         const uint8_t *code = (const uint8_t *)(uintptr_t)at;
         uint32_t target = 0;
@@ -111,7 +84,7 @@ static enum call_kind call_before(uint32_t address)
 /* The place on the stack of the return address out of the function, NULL if
  * the stack ends. */
 static const uint32_t *backtrace_next(
-    const uint32_t *at, const struct function *function, bool *sure)
+    const uint32_t *at, const struct symbol *function, bool *sure)
 {
     const uint32_t *top = (const uint32_t *)(const void *)kernel_stack_top;
     const uint32_t *guess = NULL;
@@ -152,7 +125,7 @@ void backtrace_print(uint32_t eip, uint32_t esp)
     if (esp < (uint32_t)(uintptr_t)kernel_stack)
         at = (const uint32_t *)(const void *)kernel_stack;
     for (int i = 0; i < BACKTRACE_DEPTH; i++) {
-        struct function function = function_find(i == 0 ? eip : eip - 1);
+        struct symbol function = function_find(i == 0 ? eip : eip - 1);
         at = backtrace_next(at, &function, &sure);
         if (!at)
             return;

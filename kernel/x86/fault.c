@@ -2,10 +2,7 @@
 /*
  * fault.c - the report of a fault that nobody owns, and of a panic:
  *
- *     fault: write to a present page that is read-only, from the kernel
- *     fault: address 0x00102000, instruction 0x00100a3c crash_rodata+0x4
- *     walk ...            level by level                     (the library)
- *     describe ...        the area or its neighbours         (the library)
+ *     fault: ...          what, where, and what is there     (../fault.c)
  *     registers: ...
  *     backtrace: ...
  *
@@ -36,8 +33,6 @@ static const char *const trap_names[32] = {
     [19] = "SIMD floating-point error",
 };
 
-#define ERROR_RESERVED 0x8u /* a reserved bit was set in an entry */
-
 static unsigned reports;
 
 /* Before anything else of a report: is this the first one? */
@@ -51,16 +46,6 @@ static void report_begin(uint32_t eip)
                     "0x%08x: giving up\n",
             eip, read_cr2());
     machine_exit(1);
-}
-
-static void report_place(uint32_t eip)
-{
-    size_t offset;
-    const char *name = machine_symbol(eip, &offset);
-    verso_print("instruction 0x%08x", eip);
-    if (name)
-        verso_print(" %s+0x%zx", name, offset);
-    verso_print("\n");
 }
 
 static void report_registers(const struct tss *r)
@@ -96,43 +81,15 @@ static struct tss report_state(const struct trap_frame *frame)
     };
 }
 
-/* Without NX the CPU does not say "execution"; but an instruction that faults
- * at its own address was being fetched. */
-static const char *fault_access(const struct trap_frame *frame, vaddr_t va)
-{
-    if (frame->error & VERSO_FAULT_WRITE)
-        return "write to";
-    if ((frame->error & VERSO_FAULT_EXEC) || frame->eip == va)
-        return "execution of";
-    return "read of";
-}
-
-static const char *fault_cause(uint32_t error)
-{
-    if (error & ERROR_RESERVED)
-        return "a page with a reserved bit set in its entries";
-    if ((error & VERSO_FAULT_PRESENT) == 0)
-        return "a page that is not present";
-    if (error & VERSO_FAULT_WRITE)
-        return "a present page that is read-only";
-    return "a present page without the right for it";
-}
-
 void fault_report_page(
     const struct trap_frame *frame, vaddr_t va, bool no_memory)
 {
     struct tss registers = report_state(frame);
     report_begin(frame->eip);
-    verso_print("\nfault: %s %s, from %s\n", fault_access(frame, va),
-        fault_cause(frame->error),
-        (frame->error & VERSO_FAULT_USER) ? "user mode" : "the kernel");
-    if (no_memory)
-        verso_print(
-            "fault: first touch of a lazy area, but no frame is left\n");
-    verso_print("fault: address 0x%08zx, ", va);
-    report_place(frame->eip);
-    verso_report_walk(va);
-    verso_describe((const void *)va);
+    fault_print(&(struct fault){.va = va,
+        .instruction = frame->eip,
+        .code = frame->error,
+        .no_memory = no_memory});
     report_end(&registers);
 }
 
@@ -143,7 +100,7 @@ void fault_report_other(const struct trap_frame *frame)
     report_begin(frame->eip);
     verso_print("\nfault: %s (exception %u, error code 0x%x)\nfault: ",
         name ? name : "reserved exception", frame->vector, frame->error);
-    report_place(frame->eip);
+    fault_print_place(frame->eip);
     report_end(&registers);
 }
 
@@ -159,7 +116,7 @@ void fault_report_double(const struct tss *tss, vaddr_t va)
     else
         verso_print("\nfault: double fault (exception 8)\n");
     verso_print("fault: address 0x%08zx, ", va);
-    report_place(tss->eip);
+    fault_print_place(tss->eip);
     verso_report_walk(va);
     report_end(tss);
 }

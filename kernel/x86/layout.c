@@ -15,7 +15,7 @@
  *                      R W      kernel: stack; modules; the frame array
  *     identity end     up to here Paddr == Vaddr. Modules above it have a
  *                      mapping of their own
- *     0x60000000       pages.c: the kernel's own tables (replay's)
+ *     0x60000000       ../pages.c: the kernel's own tables (replay's)
  *     0x80000000       Verso's heap
  *     0xff800000       the mirror of the page tables
  *     0xffc00000       not used: the last entry of the root

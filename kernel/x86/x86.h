@@ -8,6 +8,7 @@
 
 #include <verso/verso.h>
 
+#include "kernel.h"
 #include "machine.h"
 
 static inline void outb(uint16_t port, uint8_t value)
@@ -136,9 +137,6 @@ const struct verso_range *multiboot_map(size_t *count);
 /* The modules, as ranges; the first is the archive. */
 const struct verso_range *multiboot_modules(size_t *count);
 const char *multiboot_command_line(void);
-
-/* options.c */
-void options_parse(const char *line);
 
 /* layout.c */
 void layout_init(void);

@@ -19,6 +19,7 @@ static struct {
     unsigned calls;
     unsigned first; /* 0: none fails */
     bool later;     /* and all after it */
+    void (*on_commit)(vaddr_t va);
 } inject;
 
 static bool is_failing(void)
@@ -53,9 +54,16 @@ unsigned inject_calls(void)
     return inject.calls;
 }
 
+void inject_on_commit(void (*call)(vaddr_t va))
+{
+    inject.on_commit = call;
+}
+
 int __wrap_verso_back_commit(
     struct space *space, vaddr_t va, size_t pages, unsigned flags)
 {
+    if (inject.on_commit)
+        inject.on_commit(va);
     if (is_failing())
         return VERSO_NO_MEMORY;
     return __real_verso_back_commit(space, va, pages, flags);

@@ -5,8 +5,8 @@
  * This file is to that machine what kernel/x86 is to a PC: host.h's functions,
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
  * Environment: MEM=64M, SEED=0x..., ACCESSOR=mirror|direct, LARGE=0 (no 4-MiB
- * pages), SUITE=name or name/test, CLASSES="16 64 4096" (alloc's). What it lays
- * out:
+ * pages), SUITE=name or name/test, CLASSES="16 64 4096" (alloc's), BOOT=name (a
+ * boot structure that is not as it should be: boot_spoil). What it lays out:
  *
  *     UM_WINDOW   0x60000000  test_window(), 64 MiB
  *                 0x70000000  heap, 512 MiB
@@ -39,6 +39,7 @@ void __sanitizer_print_stack_trace(void) __attribute__((weak));
 static struct {
     struct verso_boot boot;
     struct verso_range map[1];
+    struct verso_fixed fixed[1];
     sigjmp_buf panic_back, probe_back;
     bool catching, probing, in_interrupt;
     char *message;
@@ -235,7 +236,24 @@ static void on_machine_check(const char *what, uintptr_t va)
     char text[120];
     snprintf(text, sizeof(text), "machine check: %s (0x%lx)", what,
         (unsigned long)va);
-    bail_out(text);
+    verso_host_panic(text);
+}
+
+/* Asked at each walk. */
+static bool is_table(uint32_t pfn)
+{
+    return pfn < host.boot.frame_count &&
+           host.boot.frames[pfn].state == FRAME_TABLE;
+}
+
+bool test_use_is_random(void)
+{
+    return um_sets_use();
+}
+
+size_t test_audit(void)
+{
+    return um_audit(um_audit_print);
 }
 
 vaddr_t test_window(size_t *pages)
@@ -282,6 +300,47 @@ static void boot_fill(size_t ram_bytes, bool direct)
     boot->heap_pages = HEAP_PAGES;
     if (verso_frame_place(boot, UM_RAM_START) != 0)
         bail_out("no room for the frame array");
+    /* as RAM is: full of something */
+    memset(boot->frames, 0xa5, boot->frame_count * sizeof(struct frame));
+}
+
+/* What host-boot.t wants to be refused, or to work. */
+static void boot_spoil(const char *how, size_t ram_bytes)
+{
+    static const uint32_t no_classes[1];
+    struct verso_boot *boot = &host.boot;
+    host.fixed[0] = (struct verso_fixed){
+        0x50000000, UM_RAM_START, 16 * VERSO_PAGE_SIZE, VERSO_RW, "odd"};
+    if (strstr(how, "fixed") != NULL) {
+        boot->fixed = host.fixed;
+        boot->fixed_count = 1;
+    }
+    if (strcmp(how, "fixed-in-heap") == 0)
+        host.fixed[0].va = HEAP_START - VERSO_PAGE_SIZE;
+    if (strcmp(how, "fixed-over-window") == 0)
+        host.fixed[0].va = PAGING_WINDOW;
+    if (strcmp(how, "fixed-too-high") == 0)
+        host.fixed[0].pa = (uint64_t)1 << 32;
+    if (strcmp(how, "window-in-heap") == 0)
+        boot->window = HEAP_START + 5 * VERSO_PAGE_SIZE;
+    if (strcmp(how, "no-window") == 0)
+        boot->window = 0;
+    if (strcmp(how, "heap-in-mirror") == 0)
+        boot->heap_start = ((vaddr_t)UM_MIRROR_SLOT << 22) - VERSO_PAGE_SIZE;
+    if (strcmp(how, "no-classes") == 0)
+        boot->classes = no_classes;
+    if (strcmp(how, "limit") == 0)
+        for (unsigned z = 1; z < VERSO_ZONES; z++)
+            boot->zone_limit[z] = UM_RAM_START + ram_bytes / 8 * (4 + z);
+}
+
+/* A kernel that goes wrong early asks before there is anything to tell. */
+static void ask_early(void)
+{
+    verso_describe(NULL);
+    verso_describe((void *)(uintptr_t)HEAP_START);
+    verso_report_walk(HEAP_START);
+    verso_report_tables(0);
 }
 
 /* Sizes for alloc instead of its own table. */
@@ -304,12 +363,16 @@ int main(int argc, char **argv)
     const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
     size_t ram_bytes = parse_bytes(option("MEM", "64M"));
     struct um_config config = {ram_bytes,
-        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check};
+        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check,
+        is_table};
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_seed = strtoull(option("SEED", "0"), NULL, 0);
     um_init(&config);
     boot_fill(ram_bytes, strcmp(option("ACCESSOR", "mirror"), "direct") == 0);
     boot_classes(option("CLASSES", NULL));
+    boot_spoil(option("BOOT", ""), ram_bytes);
+    if (strcmp(option("BOOT", ""), "early") == 0)
+        ask_early();
     int err = verso_init(&host.boot);
     if (err != 0)
         bail_out(verso_err_name(err));

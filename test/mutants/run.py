@@ -39,10 +39,11 @@ CONFIGURATIONS = {
     "direct": (UM, {"ACCESSOR": "direct"}),
     "small": (UM, {"LARGE": "0", "MEM": "8M"}),
     "odd": (UM, {"MEM": "9M"}), # zones meet within a large block
+    "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,seed=7"}),
     "heap": (HEAP, {}),
 }
 # With --all these are one run each, the others one a suite.
-WHOLE = {"direct", "small", "odd"}
+WHOLE = {"direct", "small", "odd", "unkind"}
 PASSED = re.compile(r"^ok \d+ - ", re.M)
 FAILED = re.compile(r"^not ok \d+ - (\S+?): (.*)$", re.M)
 NAMED = re.compile(r"^(?:not )?ok \d+ - (\S+?): ([^#\n]*)", re.M)

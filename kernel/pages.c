@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pages.c - pages for the kernel's own tables (the replay's), outside the
- * heap, so that the heap's figures are the heap's alone.
+ * heap, so that the heap's figures are the heap's alone. Machines keep these
+ * addresses free for it.
  *
  *     0x60000000                                              0x70000000
  *     | used | free | used ... first fit, a bit a page                 |
@@ -9,7 +10,9 @@
  * Frames come one by one, in batches so that a flush serves many.
  * Cost: linear in the pages; the search, in the pages below.
  */
-#include "x86.h"
+#include <verso/verso.h>
+
+#include "machine.h"
 
 #define WINDOW_START 0x60000000u
 #define WINDOW_PAGES 0x10000u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options.c - the words of the command line.
+ * options.c - the words of the command line, wherever the machine has it from.
  *
  *     verso.elf icount cmd="areas; slabs" seed=7
  *
@@ -8,7 +8,10 @@
  * has the empty value. The last of two equal keys counts. The words are cut
  * apart in a copy: machine_option() answers with pointers into it.
  */
-#include "x86.h"
+#include <verso/verso.h>
+
+#include "kernel.h"
+#include "machine.h"
 
 #define OPTIONS_MAX 32
 
@@ -79,19 +82,10 @@ void options_parse(const char *line)
         "boot: only %d words of the command line are used\n", OPTIONS_MAX);
 }
 
-static bool text_is(const char *a, const char *b)
-{
-    while (*a != 0 && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 const char *machine_option(const char *key)
 {
     for (unsigned i = option_count; i > 0; i--)
-        if (text_is(options[i - 1].key, key))
+        if (text_equal(options[i - 1].key, key))
             return options[i - 1].value;
     return NULL;
 }

@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Boot structures that are not as they should be: refused with the numbers, each
+# in a process of its own; and some that are odd, and work.
+cd "$(dirname "$0")" || exit 1
+failed=0
+number=0
+
+# case BOOT SUITE TEXT SENTENCE: the output must contain TEXT.
+check() {
+    number=$((number + 1))
+    output=$(SUITE=$2 host/run.sh BOOT="$1" 2>&1)
+    if echo "$output" | grep -q -e "$3"; then
+        echo "ok $number - boot: $4"
+    else
+        echo "$output" | head -n 20 | sed 's/^/# /'
+        echo "# \"$3\" is not there"
+        echo "not ok $number - boot: $4"
+        failed=1
+    fi
+}
+
+echo 1..12
+check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
+check fixed-in-heap harness \
+    '^Bail out! paging: fixed mapping odd at 0x6ffff000, 65536 bytes, meets the heap 0x70000000' \
+    'a fixed mapping that reaches into the heap is refused'
+check fixed-over-window harness \
+    '^Bail out! paging: fixed mapping odd at 0x98000000, 65536 bytes, .* the window 0x98000000' \
+    'a fixed mapping over the window is refused'
+check fixed-too-high harness \
+    '^Bail out! paging: fixed mapping odd of physical address 100000000$' \
+    'a fixed mapping of what the machine cannot address is refused'
+check window-in-heap harness \
+    '^Bail out! paging: the window 0x70005000 lies in the heap 0x70000000, 131072 pages' \
+    'a window in the heap is refused'
+check no-window harness \
+    '^Bail out! paging: no window, and only 0 bytes of [0-9]* frames are direct' \
+    'a machine with frames that nothing reaches wants a window'
+check heap-in-mirror harness '^Bail out! paging: .*0x9fbff000' \
+    'a heap that reaches into the mirror is refused'
+check no-classes harness '^Bail out! alloc: a table of classes with none in it' \
+    'a table of classes with none in it is refused'
+check limit paging/a_frame_above \
+    '^ok 1 - paging: a frame above the last zone is mapped as any other$' \
+    'frames above the last zone are known to paging'
+check limit frame '0 failed' 'nobody gets frames above the last zone'
+check early harness '^walk: paging is not on yet' \
+    'before the start there is a walk that says so'
+check '' alloc/the_report_says_why \
+    '^alloc: [0-9]* requests had no memory; the last, 123457 bytes aligned to 1 for 0x[0-9a-f]*: no frames' \
+    'the report says why there was no memory'
+exit $failed
