@@ -605,12 +605,6 @@ ALWAYS_INLINE unsigned rights_complete(unsigned flags)
     return flags & (VERSO_WRITE | VERSO_EXEC) ? flags | VERSO_READ : flags;
 }
 
-ALWAYS_INLINE bool rights_are_refused(unsigned flags)
-{
-    const unsigned both = VERSO_WRITE | VERSO_EXEC;
-    return (flags & both) == both && (flags & VERSO_WX) == 0;
-}
-
 ALWAYS_INLINE void request_verify(
     const struct area_map *map, const struct verso_area_request *r)
 {

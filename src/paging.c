@@ -578,14 +578,6 @@ static bool source_is_valid(pfn_t first, size_t pages, unsigned flags)
     return cache_is_valid(flags) && (uint64_t)pfn_nr(first) + pages <= end;
 }
 
-static int rights_check(unsigned flags)
-{
-    const unsigned both = VERSO_WRITE | VERSO_EXEC;
-    if ((flags & both) == both && (flags & VERSO_WX) == 0)
-        return VERSO_DENIED;
-    return 0;
-}
-
 /* ---- map ---- */
 
 /* A map call under way: what is left of the range, and of the frames. */
@@ -823,8 +815,8 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
 {
     const struct map_state m = {va, pages, flags, *source};
     int err = range_check(space, va, pages);
-    if (err == 0)
-        err = rights_check(flags);
+    if (err == 0 && rights_are_refused(flags))
+        err = VERSO_DENIED;
     if (err != 0)
         return err;
     lock_take(&space->lock);
@@ -923,8 +915,7 @@ int verso_i_paging_unmap(
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
         /* an absent upper entry may cover more than the range, on both sides */
-        size_t passed =
-            (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
+        size_t passed = pages_to_end(va, level);
         if (level == 0 || pte_is_live(pte_load(entry)))
             passed = unmap_run(space, va, pages, level, batch);
         if (passed > pages)
@@ -944,8 +935,7 @@ static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
     while (pages > 0) {
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
-        size_t passed =
-            (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
+        size_t passed = pages_to_end(va, level);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
         for (size_t i = 0; i < count; i++)
             if (!pte_is_live(pte_load(&entry[i])))
@@ -981,8 +971,8 @@ int verso_i_paging_protect(
 {
     struct flush batch;
     int err = range_check(space, va, pages);
-    if (err == 0)
-        err = rights_check(rights);
+    if (err == 0 && rights_are_refused(rights))
+        err = VERSO_DENIED;
     if (err != 0)
         return err;
     verso_i_flush_init(&batch, false);

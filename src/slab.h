@@ -23,7 +23,6 @@ _Static_assert(sizeof(struct slab_entry) <= NODE_SIZE, "an entry is a node");
 enum slab_list {
     SLAB_PARTIAL,
     SLAB_FULL,
-    SLAB_EMPTY,
     SLAB_LISTS
 };
 

@@ -126,6 +126,13 @@ static inline bool product_overflows(size_t a, size_t b, size_t *product)
     return __builtin_mul_overflow(a, b, product);
 }
 
+/* To write and to execute, without having asked for both by name? */
+static inline bool rights_are_refused(unsigned flags)
+{
+    const unsigned both = VERSO_WRITE | VERSO_EXEC;
+    return (flags & both) == both && (flags & VERSO_WX) == 0;
+}
+
 static inline bool cache_is_valid(unsigned flags)
 {
     unsigned cache = flags & VERSO_CACHE_MASK;
