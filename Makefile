@@ -189,7 +189,7 @@ VERSO := $(B)/verso$(IMAGE_END)
 kernel: $(patsubst %,$(B)/%$(IMAGE_END),$(IMAGES))
 
 -include $(wildcard $(O)/lib/*/*.d $(O)/kernel/*.d $(O)/kernel/*/*.d \
-	$(O)/test/*.d $(O)/arch/*/*.d)
+	$(O)/test/*.d $(O)/arch/*/*/*.d)
 
 # ---- running ----
 

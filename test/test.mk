@@ -28,7 +28,7 @@ UM_KERNEL := kernel/text.c kernel/archive.c kernel/trace.c kernel/replay.c
 UM_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard \
 	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
 	$(filter-out test/inject-none.c,$(wildcard test/*.c)) \
-	$(wildcard arch/um/*.c) $(wildcard test/host/*.c) $(UM_KERNEL))
+	$(wildcard arch/um/machine/*.c) $(wildcard test/host/*.c) $(UM_KERNEL))
 
 UM_FLAGS_NOW := $(CC) $(UM_LIB_FLAGS) $(UM_TEST_FLAGS) $(CFLAGS)
 $(UM)/flags: FORCE
@@ -47,7 +47,7 @@ $(UM)/test/%.o: test/%.c $(UM)/flags
 $(UM)/kernel/%.o: kernel/%.c $(UM)/flags
 	@mkdir -p $(@D)
 	$(CC) $(UM_TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/arch/um/%.o: arch/um/%.c $(UM)/flags
+$(UM)/arch/um/machine/%.o: arch/um/machine/%.c $(UM)/flags
 	@mkdir -p $(@D)
 	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -56,16 +56,16 @@ $(UM)/verso-test: $(UM_OBJS)
 		-o $@ $(UM_OBJS)
 
 # Somebody else's page tables on that machine, without any of Verso.
-UM_EXAMPLE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/*.c)) \
+UM_EXAMPLE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
 	$(UM)/test/um-example/main.o
 $(UM)/test/um-example/%.o: test/um-example/%.c $(UM)/flags
 	@mkdir -p $(@D)
-	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(UM_HOST_FLAGS) -Iarch/um/machine $(CFLAGS) -MMD -MP -c -o $@ $<
 $(UM)/um-example: $(UM_EXAMPLE_OBJS)
 	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $(UM_EXAMPLE_OBJS)
 TEST_NEEDS += $(UM)/um-example
 
--include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d)
+-include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d $(UM)/*/*/*/*.d)
 
 .PHONY: um
 um: $(UM)/verso-test

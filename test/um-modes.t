@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # All suites on a machine that misbehaves, in one way after the other and in all
-# at once (arch/um/README.md). A line a run; what failed in it stands above.
+# at once (arch/um/machine/README.md). A line a run; what failed in it stands above.
 cd "$(dirname "$0")" || exit 1
 all=evict=8,speculate=1,pdecache=1,fragment=1,adrandom=1
 number=0

@@ -150,7 +150,7 @@ check_cppcheck() {
         -D__GNUC__=12 -D__i386__=1 -DVERSO_HAS_FRAMES=1 \
         -DVERSO_HAS_PAGING=1 -DVERSO_HAS_HEAP=1 \
         -Iinclude -I"arch/$ARCH" -Isrc -Ikernel -Itest \
-        src kernel test "arch/$ARCH" arch/um include 2>&1
+        src kernel test "arch/$ARCH" arch/um arch/um/machine include 2>&1
 }
 
 status=0

@@ -6,7 +6,7 @@
 #ifndef VERSO_ARCH_MMU_H
 #define VERSO_ARCH_MMU_H
 
-#include "um.h"
+#include "machine/um.h"
 
 #define MMU_MIRROR_SLOT UM_MIRROR_SLOT
 #include "../x86/entry.h"

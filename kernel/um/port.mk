@@ -25,7 +25,7 @@ BENCH_JSON := build/bench-um.json
 TESTS := $(wildcard $(patsubst %,test/%.t,host host-direct host-small \
 	host-classes heap heap-32 run-um suites))
 
-PORT_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard arch/um/*.c))
+PORT_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard arch/um/machine/*.c))
 HOST_FLAGS = -std=c17 -O2 -g $(HOSTED) $(WARN) -Iinclude -Iarch/um -Ikernel
 
 define hosted
@@ -35,4 +35,4 @@ $(O)/$(1)/%.o: $(1)/%.c $(O)/flags
 	$$(Q)$$(CC) $$(HOST_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call hosted,kernel/um))
-$(eval $(call hosted,arch/um))
+$(eval $(call hosted,arch/um/machine))

@@ -11,7 +11,7 @@
 #ifndef KERNEL_UM_KERNEL_H
 #define KERNEL_UM_KERNEL_H
 
-#include <um.h>
+#include <machine/um.h>
 #include <verso/verso.h>
 
 #include "kernel.h"

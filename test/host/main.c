@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <um.h>
+#include <machine/um.h>
 #include <verso/verso.h>
 
 #include "../../kernel/machine.h"

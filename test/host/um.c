@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include <um.h>
+#include <machine/um.h>
 #include <verso/verso.h>
 
 #include "../test.h"
