@@ -18,7 +18,11 @@
  * sizeof(entry), and base[l + 1] = base[l] + (N << shift(top - l - 1)): no
  * walk is needed to find an entry, but the entries above it must be read
  * first, for where one is absent the mirror faults, and where one is a large
- * page the mirror shows data. find_entry() is the one walk that does it.
+ * page the mirror shows data. find_entry() is the one walk that does it. With
+ * more levels there are more folds: the walk may go through entry N twice, and
+ * end two levels early, and so on; the root is where it goes nowhere else.
+ * Where addresses are narrower than pointers, their upper bits repeat the
+ * highest one that is translated, which may be N's.
  *
  * The other accessor, for kernels that map all tables at a fixed distance from
  * their physical address, follows the entries instead. pte_at() chooses.
@@ -33,20 +37,32 @@
  *
  * Invalidation (Intel SDM vol. 3A, 4.10.4): an entry that was live and changes
  * is invalidated by its address; an entry that named a table, or a large page,
- * has its page in the mirror invalidated as well, which is another address. An
+ * has its pages in the mirror invalidated as well, which are other addresses:
+ * one for each level below it, at which the mirror shows it as a leaf. An
  * entry that becomes live needs nothing. Tables are unhooked, then
  * invalidated, then freed.
+ *
+ * Pages that users cannot reach are global where the machine has that: they
+ * stay cached when another root is loaded, and only invalidations of their
+ * own, or of everything, take them away. So does a global large page that the
+ * mirror shows; an entry for a table is never global.
+ *
+ * Where a root entry stands for much (three levels or more), the tables right
+ * below it are made at init for all of the heap, and stay though they be empty:
+ * all roots can then share them (is_kept). Elsewhere, as with two levels,
+ * tables come and go.
  *
  * Invariants (verso_i_paging_check):
  *   1. entry N of the root names the root, and users may not use it.
  *   2. an entry that names a table names a frame in state TABLE.
  *   3. the live count of a table is the number of its entries that are not 0.
- *   4. no table but the root is empty.
+ *   4. no table is empty but the root and those that are kept.
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
  *   6. the tables found by walking are as many as were counted.
  *   7. a frame of the array is mapped with the cache type it has.
  *   8. no batch that was given something is left unsubmitted.
+ *   9. a page is global if users cannot reach it and the machine can.
  *
  * Lock: one a space. Cost: map and unmap are a loop over entries of one table
  * at a time; plan and flush are paid once a call.
@@ -82,6 +98,8 @@ static struct {
     vaddr_t window, window_end; /* one page a CPU, to reach any frame */
     bool on;
     bool large[MMU_LEVELS_MAX];
+    bool global;             /* pages that users cannot reach are */
+    size_t kept, kept_count; /* entries of the root: their tables stay */
     unsigned table_zone;
     uint32_t flush;   /* number of the last one submitted, and done */
     unsigned batches; /* that hold something, not submitted yet */
@@ -109,6 +127,9 @@ static struct frame *frame_get(pfn_t pfn)
     return &paging.frames[pfn_nr(pfn)];
 }
 
+/* The last frame there is a number, and an address, for. */
+#define FRAME_LAST ((uint32_t)((verso_phys_t)-1 >> VERSO_PAGE_SHIFT))
+
 static void *direct_address(pfn_t pfn)
 {
     return (void *)(paging.direct_offset + bytes_of(pfn_nr(pfn)));
@@ -133,6 +154,49 @@ static pfn_t chain_pop(struct verso_chain *chain)
     chain->first = pfn_make(frame_get(pfn)->link);
     chain->pages--;
     return pfn;
+}
+
+/* ---- addresses ---- */
+
+/* Bits of an address above those that the tables translate; none where it is as
+ * wide as a pointer. They repeat the highest that is translated. */
+ALWAYS_INLINE unsigned unused_bits(const struct space *space)
+{
+    return 8 * (unsigned)sizeof(vaddr_t) - MMU_VA_BITS(top_of(space) + 1);
+}
+
+ALWAYS_INLINE vaddr_t translated(const struct space *space, vaddr_t va)
+{
+    return va << unused_bits(space) >> unused_bits(space);
+}
+
+static vaddr_t extended(const struct space *space, vaddr_t va)
+{
+    unsigned unused = unused_bits(space);
+    return (vaddr_t)((intptr_t)(va << unused) >> unused);
+}
+
+/* Is it an address: not in the hole between the lower and the upper half? */
+ALWAYS_INLINE bool is_address(const struct space *space, vaddr_t va)
+{
+    return unused_bits(space) == 0 || va == extended(space, va);
+}
+
+/* Are all pages of a range addresses? The hole is not in the middle, either. */
+ALWAYS_INLINE bool are_addresses(
+    const struct space *space, vaddr_t va, vaddr_t last)
+{
+    return unused_bits(space) == 0 ||
+           (is_address(space, va) && (intptr_t)(va ^ last) >= 0 &&
+               is_address(space, last));
+}
+
+/* For what goes through all addresses: past the hole, if va is in it. */
+static vaddr_t skip_hole(const struct space *space, vaddr_t va)
+{
+    if (is_address(space, va))
+        return va;
+    return extended(space, translated(space, ~(vaddr_t)0) / 2 + 1);
 }
 
 /* ---- entries ---- */
@@ -161,6 +225,11 @@ static size_t pages_to_end(vaddr_t va, unsigned level)
     return (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
 }
 
+ALWAYS_INLINE struct pte leaf_of(pfn_t pfn, unsigned level, unsigned flags)
+{
+    return pte_leaf(pfn, pte_bits(level, flags, paging.global));
+}
+
 static NO_INLINE struct pte *pte_at_direct(
     const struct space *space, unsigned level, vaddr_t va)
 {
@@ -175,7 +244,8 @@ static NO_INLINE struct pte *pte_at_direct(
 ALWAYS_INLINE struct pte *pte_at_mirror(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    return (struct pte *)space->base[level] + (va >> MMU_LEVEL_SHIFT(level));
+    return (struct pte *)space->base[level] +
+           (translated(space, va) >> MMU_LEVEL_SHIFT(level));
 }
 
 /* The entry of va at a level. Every entry above it names a table. */
@@ -262,7 +332,8 @@ static void live_add(
 
 static vaddr_t mirror_start(const struct space *space)
 {
-    return (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space));
+    return extended(
+        space, (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
 }
 
 static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
@@ -271,13 +342,14 @@ static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
            va + bytes_of(pages) - 1 >= mirror_start(space);
 }
 
-/* The page that shows, in the mirror, the table named by va's entry at this
- * level. */
+/* A page in which the mirror shows the entry of va at a level above 0, as if it
+ * were that of a page: there are as many as levels below it, for an address in
+ * the mirror may lead through the self entry once, twice, ... `times`. The last
+ * one shows the table that the entry names. */
 static vaddr_t mirror_page(
-    const struct space *space, unsigned level, vaddr_t va)
+    const struct space *space, unsigned times, vaddr_t va)
 {
-    vaddr_t at = space->base[level - 1] +
-                 (va >> MMU_LEVEL_SHIFT(level - 1)) * sizeof(struct pte);
+    vaddr_t at = (vaddr_t)pte_at_mirror(space, times - 1, va);
     return round_down(at, VERSO_PAGE_SIZE);
 }
 
@@ -306,13 +378,14 @@ static void flush_add(
         (struct flush_range){va, count, step_of(level)};
 }
 
-/* An entry above level 0 that was live has changed: what it stood for, and its
- * page in the mirror. */
-static void flush_add_upper(
-    const struct space *space, struct flush *batch, vaddr_t va, unsigned level)
+/* Live entries at a level have changed: what they stood for, and the pages of
+ * the mirror that show an upper one. */
+ALWAYS_INLINE void flush_add_entries(const struct space *space,
+    struct flush *batch, vaddr_t va, size_t count, unsigned level)
 {
-    flush_add(batch, va, 1, 0);
-    flush_add(batch, mirror_page(space, level, va), 1, 0);
+    flush_add(batch, va, count, level);
+    for (unsigned times = 1; times <= level; times++)
+        flush_add(batch, mirror_page(space, times, va), 1, 0);
 }
 
 static void flush_local(const struct flush *batch)
@@ -384,8 +457,7 @@ static void *window_open(pfn_t pfn)
     if (is_direct(pfn))
         return direct_address(pfn);
     vaddr_t va = paging.window + bytes_of(cpu_number());
-    pte_store(
-        pte_at(&paging.kernel, 0, va), pte_leaf(pfn, pte_bits(0, VERSO_RW)));
+    pte_store(pte_at(&paging.kernel, 0, va), leaf_of(pfn, 0, VERSO_RW));
     return (void *)va;
 }
 
@@ -394,8 +466,7 @@ static void window_close(pfn_t pfn)
     if (is_direct(pfn))
         return;
     vaddr_t va = paging.window + bytes_of(cpu_number());
-    pte_store(
-        pte_at(&paging.kernel, 0, va), pte_leaf(PFN_NONE, pte_bits(0, 0)));
+    pte_store(pte_at(&paging.kernel, 0, va), leaf_of(PFN_NONE, 0, 0));
     mmu_invalidate(va);
     paging.invalidations++;
 }
@@ -462,6 +533,14 @@ static void table_hook(struct space *space, unsigned level, vaddr_t va,
     space->tables++;
 }
 
+/* Does the table under va's entry in the root stay, though it be empty? So that
+ * every root can name it, whoever maps the first page. */
+static bool is_kept(const struct space *space, vaddr_t va)
+{
+    return MMU_KEEPS_UPPER &&
+           index_of(va, top_of(space)) - paging.kept < paging.kept_count;
+}
+
 /* `count` entries of the table that holds va's entry at `level` went away. An
  * empty table is unhooked, and so on upwards; the flush frees them. */
 static void live_drop(struct space *space, unsigned level, vaddr_t va,
@@ -474,10 +553,10 @@ static void live_drop(struct space *space, unsigned level, vaddr_t va,
         table->live = (uint16_t)(table->live - count);
         if (table->live > 0)
             return;
-        if (MMU_KEEPS_UPPER && level + 1 == top_of(space))
+        if (level + 1 == top_of(space) && is_kept(space, va))
             return;
         pte_store(pte_at(space, level + 1, va), (struct pte){0});
-        flush_add_upper(space, batch, va, level + 1);
+        flush_add_entries(space, batch, va, 1, level + 1);
         chain_push(&batch->tables, pfn);
     }
     struct frame *root = frame_get(table_of(space, level, va));
@@ -493,6 +572,17 @@ static bool cuts_large(const struct space *space, vaddr_t va, unsigned *level)
     *level = find_entry(space, va, &entry);
     return *level > 0 && pte_is_live(pte_load(entry)) &&
            (va & (step_of(*level) - 1)) != 0;
+}
+
+/* Tables that it takes to make va the end of a page, in a large one at `level`,
+ * but for those that `other` takes anyway. */
+static size_t tables_to_cut(vaddr_t va, unsigned level, vaddr_t other)
+{
+    size_t count = 0;
+    for (; level > 0 && (va & (step_of(level) - 1)) != 0; level--)
+        count += (other & (step_of(level) - 1)) == 0 ||
+                 (va ^ other) >> MMU_LEVEL_SHIFT(level) != 0;
+    return count;
 }
 
 /* Replaces a large leaf by a table of its parts, in one store. If the CPU set
@@ -512,7 +602,7 @@ static void split_at(struct space *space, vaddr_t va, unsigned level,
         window_close(table);
     } while (!pte_replace(entry, &old, pte_table(table, user)));
     space->tables++;
-    flush_add_upper(space, batch, va, level);
+    flush_add_entries(space, batch, va, 1, level);
 }
 
 /*
@@ -526,15 +616,12 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
     struct verso_chain tables;
     struct flush batch;
     size_t needed = 0;
-    unsigned level, level2;
+    unsigned level;
 
     if (cuts_large(space, end[0], &level))
-        needed = level;
-    if (cuts_large(space, end[1], &level2)) {
-        bool same =
-            needed > 0 && ((end[0] ^ end[1]) >> MMU_LEVEL_SHIFT(level2)) == 0;
-        needed += same ? level2 - 1 : level2;
-    }
+        needed = tables_to_cut(end[0], level, 0);
+    if (cuts_large(space, end[1], &level))
+        needed += tables_to_cut(end[1], level, end[0]);
     if (needed == 0)
         return 0;
     if (tables_take(space, needed, &tables) != 0)
@@ -547,8 +634,7 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
              * mirror, where the large page's own memory may be cached */
             (void)flush_submit_locked(space, &batch);
         }
-    while (tables.pages > 0)
-        table_release(space, chain_pop(&tables));
+    VERSO_ASSERT(tables.pages == 0);
     return 0;
 }
 
@@ -563,6 +649,8 @@ ALWAYS_INLINE int range_check(
         return VERSO_BAD_ARG;
     vaddr_t last =
         va + ((pages - 1) << VERSO_PAGE_SHIFT) + (VERSO_PAGE_SIZE - 1);
+    if (!are_addresses(space, va, last))
+        return VERSO_BAD_ARG;
     if (last == UINTPTR_MAX ||
         (va <= space->mirror_last && last >= space->mirror_first) ||
         (va < paging.window_end && last >= paging.window))
@@ -574,8 +662,8 @@ ALWAYS_INLINE int range_check(
  * frames from the first on, for the machine to address? */
 static bool source_is_valid(pfn_t first, size_t pages, unsigned flags)
 {
-    const uint64_t end = (uint64_t)((verso_phys_t)-1 >> VERSO_PAGE_SHIFT) + 1;
-    return cache_is_valid(flags) && (uint64_t)pfn_nr(first) + pages <= end;
+    return cache_is_valid(flags) &&
+           (uint64_t)pfn_nr(first) + pages <= (uint64_t)FRAME_LAST + 1;
 }
 
 /* ---- map ---- */
@@ -656,7 +744,7 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
 ALWAYS_INLINE void source_store(
     struct map_state *m, struct pte *entry, size_t count, unsigned level)
 {
-    uint32_t bits = pte_bits(level, m->flags);
+    const pte_raw_t bits = pte_bits(level, m->flags, paging.global);
     struct paging_source *s = &m->source;
     size_t each = MMU_LEVEL_PAGES(level);
     if (s->list != NULL) {
@@ -694,29 +782,32 @@ static bool any_live(const struct space *space, vaddr_t va,
     return false;
 }
 
-/* Checks a map call and counts the tables it needs. planned[l] is the end of
- * what the tables counted so far at level l will cover. */
+/* Checks a map call and counts the tables it needs. planned[l] is where that
+ * begins which the table counted last at level l will cover; 1: none was. */
 static int map_plan(
     const struct space *space, struct map_state m, size_t *tables)
 {
-    vaddr_t planned[MMU_LEVELS_MAX] = {0};
+    vaddr_t planned[MMU_LEVELS_MAX];
     *tables = 0;
+    for (unsigned l = 0; l <= top_of(space); l++)
+        planned[l] = 1;
     while (m.pages > 0) {
         struct pte *entry;
         unsigned level = find_entry(space, m.va, &entry);
         unsigned leaf = level == 0 ? 0 : leaf_level(space, &m);
+        bool is_there = level == 0; /* its table is */
         if (level > 0 && pte_is_live(pte_load(entry)))
             return VERSO_EXISTS;
         if (leaf > level)
             leaf = level;
-        while (level > leaf && m.va < planned[level - 1])
+        while (level > leaf &&
+               round_down(m.va, step_of(level)) == planned[level - 1])
             level--;
         *tables += level - leaf;
         for (unsigned l = leaf; l < level; l++)
-            planned[l] = round_down(m.va, step_of(l + 1)) + step_of(l + 1);
+            planned[l] = round_down(m.va, step_of(l + 1));
         size_t count = run_of(m.va, leaf, m.pages);
-        if (level == 0 && !(m.va < planned[0]) &&
-            any_live(space, m.va, entry, count))
+        if (is_there && any_live(space, m.va, entry, count))
             return VERSO_EXISTS;
         if (leaf > 0)
             count = 1;
@@ -806,7 +897,7 @@ ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
     live_add(space, 0, m->va, 1);
-    pte_store(entry, pte_leaf(pfn, pte_bits(0, m->flags)));
+    pte_store(entry, leaf_of(pfn, 0, m->flags));
     return 0;
 }
 
@@ -889,10 +980,8 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
     if (level == 0)
         batch->frames = cleared.frames;
     if (cleared.count > 0) {
-        flush_add(batch, va + cleared.first * step_of(level),
+        flush_add_entries(space, batch, va + cleared.first * step_of(level),
             cleared.last - cleared.first + 1, level);
-        if (level > 0)
-            flush_add(batch, mirror_page(space, level, va), 1, 0);
         live_drop(space, level, va, cleared.count, batch);
     }
     return count * MMU_LEVEL_PAGES(level);
@@ -960,7 +1049,7 @@ static void protect_run(struct pte *entry, size_t count, unsigned level,
         if (!pte_is_live(old))
             continue;
         do
-            new = pte_with_rights(old, level, rights);
+            new = pte_with_rights(old, level, rights, paging.global);
         while (!pte_replace(&entry[i], &old, new));
         *lowered |= pte_needs_flush(old, new);
     }
@@ -988,9 +1077,7 @@ int verso_i_paging_protect(
         if (rights & VERSO_USER)
             allow_user(space, va);
         if (lowered)
-            flush_add(&batch, va, count, level);
-        if (lowered && level > 0)
-            flush_add(&batch, mirror_page(space, level, va), 1, 0);
+            flush_add_entries(space, &batch, va, count, level);
         size_t passed = pages_to_end(va, level);
         if (level == 0)
             passed = count;
@@ -1015,11 +1102,8 @@ static unsigned char harvest_at(
         return 0;
     while (!pte_replace(entry, &old, pte_without_use(old))) {
     }
-    if (pte_needs_flush(old, pte_without_use(old))) {
-        flush_add(batch, va, 1, level);
-        if (level > 0)
-            flush_add(batch, mirror_page(space, level, va), 1, 0);
-    }
+    if (pte_needs_flush(old, pte_without_use(old)))
+        flush_add_entries(space, batch, va, 1, level);
     return (unsigned char)((pte_is_accessed(old) ? 1 : 0) |
                            (pte_is_dirty(old) ? 2 : 0));
 }
@@ -1059,9 +1143,10 @@ ALWAYS_INLINE void mapping_fill(
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
-ALWAYS_INLINE int query(struct place p, vaddr_t va, struct verso_mapping *m)
+ALWAYS_INLINE int query(const struct space *space, struct place p, vaddr_t va,
+    struct verso_mapping *m)
 {
-    if (!pte_is_live(p.e))
+    if (!pte_is_live(p.e) || !is_address(space, va))
         return VERSO_ABSENT;
     if (likely(p.level == 0)) /* constants for the usual case */
         mapping_fill(m, va, p.e, 0);
@@ -1074,7 +1159,7 @@ int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
     lock_take(&space->lock);
-    int err = query(find_place(space, va), va, mapping);
+    int err = query(space, find_place(space, va), va, mapping);
     lock_drop(&space->lock);
     return err;
 }
@@ -1083,7 +1168,7 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
     if (!paging.on)
         return VERSO_ABSENT;
-    return query(find_place(&paging.kernel, va), va, mapping);
+    return query(&paging.kernel, find_place(&paging.kernel, va), va, mapping);
 }
 
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
@@ -1143,7 +1228,7 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
     if (unlikely(space->direct))
         return verso_i_paging_query(space, va, mapping);
     lock_take(&space->lock);
-    int err = query(walk(space, va, top_of(space), false), va, mapping);
+    int err = query(space, walk(space, va, top_of(space), false), va, mapping);
     lock_drop(&space->lock);
     return err;
 }
@@ -1177,7 +1262,7 @@ static void mirror_init(struct space *space, unsigned slot)
     space->mirror_first = mirror_start(space);
     space->mirror_last =
         mirror_start(space) + MMU_MIRROR_SLOTS * step_of(top_of(space)) - 1;
-    space->base[0] = (vaddr_t)slot << MMU_LEVEL_SHIFT(space->top);
+    space->base[0] = mirror_start(space);
     for (unsigned l = 0; l < space->top; l++)
         space->base[l + 1] = space->base[l] + ((vaddr_t)slot << MMU_LEVEL_SHIFT(
                                                    space->top - l - 1));
@@ -1204,7 +1289,7 @@ static void mirror_check(
         (void *)start, (void *)boot->heap_start, boot->heap_pages);
 }
 
-/* Do two ranges of pages have one in common? */
+/* Do two ranges of bytes have one in common? */
 static bool overlap(vaddr_t a, uint64_t a_bytes, vaddr_t b, uint64_t b_bytes)
 {
     return a_bytes != 0 && b_bytes != 0 && a <= b + (b_bytes - 1) &&
@@ -1221,6 +1306,10 @@ static void layout_check(const struct verso_boot *boot)
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
         (unsigned long long)boot->direct_bytes, boot->frame_count);
+    VERSO_VERIFY(heap == 0 || are_addresses(&paging.kernel, boot->heap_start,
+                                  boot->heap_start + (vaddr_t)(heap - 1)),
+        "paging: the heap %p, %zu pages, is not all addresses",
+        (void *)boot->heap_start, boot->heap_pages);
     VERSO_VERIFY(!overlap(boot->window, window, boot->heap_start, heap),
         "paging: the window %p lies in the heap %p, %zu pages",
         (void *)boot->window, (void *)boot->heap_start, boot->heap_pages);
@@ -1239,7 +1328,7 @@ static void layout_check(const struct verso_boot *boot)
 static int fixed_map(struct space *space, const struct verso_fixed *fixed)
 {
     pfn_t first = pfn_make((uint32_t)(fixed->pa >> VERSO_PAGE_SHIFT));
-    VERSO_VERIFY(fixed->pa <= (verso_phys_t)-1,
+    VERSO_VERIFY(fixed->pa >> VERSO_PAGE_SHIFT <= FRAME_LAST,
         "paging: fixed mapping %s of physical address %llx", fixed->name,
         (unsigned long long)fixed->pa);
     struct paging_source source = {NULL, first, false};
@@ -1277,6 +1366,28 @@ static int window_init(struct space *space, vaddr_t window)
     return err;
 }
 
+/* The tables right below the root, for all of the heap: see is_kept(). */
+static int upper_init(struct space *space, const struct verso_boot *boot)
+{
+    const vaddr_t start = boot->heap_start;
+    struct verso_chain tables;
+    if (!MMU_KEEPS_UPPER || boot->heap_pages == 0)
+        return 0;
+    paging.kept = index_of(start, space->top);
+    paging.kept_count =
+        index_of(start + bytes_of(boot->heap_pages) - 1, space->top) + 1 -
+        paging.kept;
+    for (size_t i = 0; i < paging.kept_count; i++) {
+        vaddr_t va = start + i * step_of(space->top);
+        if (pte_is_live(pte_load(pte_at(space, space->top, va))))
+            continue;
+        if (tables_take(space, 1, &tables) != 0)
+            return VERSO_NO_MEMORY;
+        table_hook(space, space->top, va, &tables, false);
+    }
+    return 0;
+}
+
 static void init_from(const struct verso_boot *boot, struct space *space)
 {
     paging.frames = boot->frames;
@@ -1285,6 +1396,7 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.direct_bytes = boot->direct_bytes;
     for (unsigned l = 0; l < MMU_LEVELS_MAX; l++)
         paging.large[l] = l > 0 && mmu_has_large(l);
+    paging.global = mmu_has_global();
     paging.table_zone = 0;
     space->lock.name = "space";
     space->top = mmu_levels() - 1;
@@ -1308,9 +1420,11 @@ int verso_i_paging_init(const struct verso_boot *boot)
             return VERSO_NO_MEMORY;
     if (boot->window != 0 && window_init(space, boot->window) != 0)
         return VERSO_NO_MEMORY;
+    if (upper_init(space, boot) != 0)
+        return VERSO_NO_MEMORY;
     struct pte *self = pte_at(space, space->top, mirror_start(space));
     for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
-        pte_store(&self[i], pte_table(pfn_add(space->root, i), false));
+        pte_store(&self[i], pte_mirror(pfn_add(space->root, i)));
     live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
     mmu_root_load(space->root);
     paging.on = true;
@@ -1333,6 +1447,9 @@ static const char *check_entry(unsigned level, struct pte e)
     }
     const struct frame *frame = frame_find(pte_pfn(e));
     unsigned cache = (pte_flags(e) & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    bool global = paging.global && (pte_flags(e) & VERSO_USER) == 0;
+    if (pte_is_present(e) && pte_is_global(e) != global)
+        return "paging.9: what is global is the kernel's, if the machine can";
     if (frame != NULL && pte_is_present(e) && frame->cache != cache)
         return "paging.7: a frame is mapped with its own cache type";
     return NULL;
@@ -1352,8 +1469,8 @@ static const char *check_table(
         live++;
         const char *broken = check_entry(level, e);
         if (broken != NULL) {
-            verso_print("entry %zu at level %u of the table at %p: %#x\n", i,
-                level, (void *)va, (unsigned)e.raw);
+            verso_print("entry %zu at level %u of the table at %p: %#llx\n", i,
+                level, (void *)va, (unsigned long long)e.raw);
             return broken;
         }
     }
@@ -1362,7 +1479,7 @@ static const char *check_table(
             (void *)va, level, live, table->live);
         return "paging.3: a table counts its live entries";
     }
-    if (live == 0 && !(MMU_KEEPS_UPPER && level + 1 == space->top))
+    if (live == 0 && !(level + 1 == space->top && is_kept(space, va)))
         return "paging.4: no table is empty";
     return NULL;
 }
@@ -1379,10 +1496,11 @@ static const char *check_mirror(const struct space *space)
     return NULL;
 }
 
-/* Where the entry found for va at `level` ends; 0 at the top. */
-static vaddr_t entry_end(vaddr_t va, unsigned level)
+/* Where the entry found for va at `level` ends, and the next one starts; 0 at
+ * the top. */
+static vaddr_t entry_end(const struct space *space, vaddr_t va, unsigned level)
 {
-    return round_down(va, step_of(level)) + step_of(level);
+    return skip_hole(space, round_down(va, step_of(level)) + step_of(level));
 }
 
 const char *verso_i_paging_check(void)
@@ -1395,7 +1513,7 @@ const char *verso_i_paging_check(void)
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
         if (is_mirror(space, va, 1)) {
-            va = mirror_start(space) + MMU_MIRROR_SLOTS * step_of(space->top);
+            va = skip_hole(space, space->mirror_last + 1);
             continue;
         }
         /* the tables that begin here */
@@ -1405,7 +1523,7 @@ const char *verso_i_paging_check(void)
             broken = check_table(space, l, va);
             tables += l == space->top ? MMU_ROOT_FRAMES : 1;
         }
-        va = entry_end(va, level);
+        va = entry_end(space, va, level);
     } while (va != 0 && broken == NULL);
     if (broken == NULL && paging.batches != 0)
         broken = "paging.8: every batch is submitted";
@@ -1495,7 +1613,7 @@ void verso_i_paging_report_tables(vaddr_t from)
     struct table_line line = {0};
     if (!paging.on)
         return;
-    vaddr_t va = round_down(from, VERSO_PAGE_SIZE);
+    vaddr_t va = skip_hole(space, round_down(from, VERSO_PAGE_SIZE));
     do {
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
@@ -1503,7 +1621,7 @@ void verso_i_paging_report_tables(vaddr_t from)
         va = round_down(va, step_of(level));
         if (pte_is_live(e))
             line_add(&line, va, level, e);
-        va = entry_end(va, level);
+        va = entry_end(space, va, level);
     } while (va != 0);
     line_print(&line);
     verso_print("tables: %zu in use, root at %08llx, mirror at %p%s%s\n",
@@ -1525,6 +1643,12 @@ void verso_i_paging_report_walk(vaddr_t va)
     struct pte *last;
     if (!paging.on) {
         verso_print("walk: paging is not on yet\n");
+        return;
+    }
+    if (!is_address(space, va)) {
+        verso_print("walk: %p is no address, but in the hole between the "
+                    "lower and the upper half\n",
+            (void *)va);
         return;
     }
     unsigned bottom = find_entry(space, va, &last);
@@ -1551,20 +1675,29 @@ void verso_i_paging_report_walk(vaddr_t va)
     }
 }
 
+/* Does the mirror show the entries of a level there? The higher ones lie among
+ * those of the lower. */
+static bool is_mirror_level(
+    const struct space *space, vaddr_t va, unsigned level)
+{
+    vaddr_t first = (vaddr_t)pte_at_mirror(space, level, 0);
+    vaddr_t last = (vaddr_t)pte_at_mirror(space, level, ~(vaddr_t)0);
+    return va >= first && va < last + sizeof(struct pte);
+}
+
 bool verso_i_paging_describe(vaddr_t va)
 {
     const struct space *space = &paging.kernel;
     if (!paging.on)
         return false;
     if (is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
-        for (unsigned level = space->top + 1; level-- > 0;) {
-            if (va < space->base[level])
-                continue;
-            vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
-            verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
-                (void *)(index << MMU_LEVEL_SHIFT(level)), level);
-            return true;
-        }
+        unsigned level = space->top;
+        while (level > 0 && !is_mirror_level(space, va, level))
+            level--;
+        vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
+        verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
+            (void *)extended(space, index << MMU_LEVEL_SHIFT(level)), level);
+        return true;
     }
     if (paging.window != 0 && va >= paging.window &&
         va - paging.window < bytes_of(CPU_COUNT_MAX)) {

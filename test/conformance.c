@@ -40,7 +40,7 @@ static void for_each_leaf(void (*each)(unsigned level, unsigned flags))
 
 static struct pte leaf_of(unsigned level, unsigned flags)
 {
-    return pte_leaf(frame_for(level), pte_bits(level, flags));
+    return pte_leaf(frame_for(level), pte_bits(level, flags, false));
 }
 
 static void round_trip(unsigned level, unsigned flags)
@@ -67,7 +67,7 @@ TEST(an_entry_without_rights_is_live_and_not_present)
     CHECK(!pte_is_live(none));
     CHECK(!pte_is_present(none));
     for (unsigned level = 0; level < mmu_levels(); level++) {
-        struct pte e = pte_leaf(PFN_NONE, pte_bits(level, 0));
+        struct pte e = pte_leaf(PFN_NONE, pte_bits(level, 0, false));
         CHECK(e.raw != 0);
         CHECK(pte_is_live(e));
         CHECK(!pte_is_present(e));
@@ -97,7 +97,7 @@ static void change_rights(unsigned level, unsigned flags)
 {
     struct pte old = leaf_of(level, flags);
     for (size_t r = 0; r < COUNT(all_rights); r++) {
-        struct pte e = pte_with_rights(old, level, all_rights[r]);
+        struct pte e = pte_with_rights(old, level, all_rights[r], false);
         CHECK_EQ(pte_flags(e), all_rights[r] | (flags & VERSO_CACHE_MASK));
         CHECK_EQ(pfn_nr(pte_pfn(e)), pfn_nr(frame_for(level)));
         CHECK(pte_is_leaf(e, level));
@@ -118,8 +118,8 @@ static void take_parts(unsigned level, unsigned flags)
     const size_t step = MMU_LEVEL_PAGES(level - 1);
     for (size_t i = 0; i < MMU_ENTRIES(level - 1); i++) {
         struct pte part = pte_part(whole, level, i);
-        struct pte alone = pte_leaf(
-            pfn_add(frame_for(level), i * step), pte_bits(level - 1, flags));
+        struct pte alone = pte_leaf(pfn_add(frame_for(level), i * step),
+            pte_bits(level - 1, flags, false));
         CHECK(part.raw == alone.raw);
     }
 }
@@ -138,7 +138,7 @@ TEST(losing_a_right_needs_a_flush_and_gaining_one_does_not)
         struct pte gone = {0};
         struct pte moved =
             pte_leaf(pfn_add(frame_for(level), MMU_LEVEL_PAGES(level)),
-                pte_bits(level, VERSO_READ));
+                pte_bits(level, VERSO_READ, false));
         CHECK(!pte_needs_flush(r, rw));
         CHECK(!pte_needs_flush(none, rw));
         CHECK(!pte_needs_flush(gone, rw));

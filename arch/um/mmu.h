@@ -13,7 +13,7 @@
 
 static inline struct pte pte_load(const struct pte *at)
 {
-    return (struct pte){*(const volatile uint32_t *)&at->raw};
+    return (struct pte){*(const volatile pte_raw_t *)&at->raw};
 }
 
 static inline void pte_store(struct pte *at, struct pte e)
@@ -54,6 +54,11 @@ static inline unsigned mmu_levels(void)
 static inline bool mmu_has_large(unsigned level)
 {
     return level == 1 && um_has_large();
+}
+
+static inline bool mmu_has_global(void)
+{
+    return false;
 }
 
 static inline void mmu_root_load(pfn_t root)
