@@ -85,7 +85,7 @@ struct space {
     vaddr_t mirror_first, mirror_last; /* (c) its bytes */
     vaddr_t base[MMU_LEVELS_MAX]; /* (c) where the mirror shows each level */
     size_t tables;                /* (s) the root included, the spare not */
-    pfn_t spare;                  /* (s) one table, all entries 0 */
+    struct verso_chain spare;     /* (s) tables, all entries 0 */
 };
 
 /* All of it constant after init, but for the flushes: lock of the space. */
@@ -406,14 +406,14 @@ static void flush_local(const struct flush *batch)
     }
 }
 
-/* An empty table, flushed: the spare, or back to the frames. */
+/* An empty table, flushed: to the spares, or back to the frames. One page that
+ * comes and goes takes as many as there are levels below the root. */
 static void table_release(struct space *space, pfn_t table)
 {
-    if (pfn_is_none(space->spare)) {
-        space->spare = table;
-        return;
-    }
-    verso_frame_free1(table);
+    if (space->spare.pages < top_of(space))
+        chain_push(&space->spare, table);
+    else
+        verso_frame_free1(table);
 }
 
 /* With one CPU a flush is done when it is submitted. */
@@ -490,12 +490,9 @@ void verso_i_paging_clear(pfn_t pfn)
 
 static pfn_t table_take(struct space *space)
 {
-    pfn_t table = space->spare;
-    if (!pfn_is_none(table)) {
-        space->spare = PFN_NONE;
-        return table;
-    }
-    table = verso_frame_alloc1(paging.table_zone);
+    if (space->spare.pages > 0)
+        return chain_pop(&space->spare);
+    pfn_t table = verso_frame_alloc1(paging.table_zone);
     if (pfn_is_none(table))
         return PFN_NONE;
     clear_locked(table);
@@ -1235,7 +1232,7 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
 
 void verso_paging_stats(struct verso_paging_stats *stats)
 {
-    stats->spare = pfn_is_none(paging.kernel.spare) ? 0 : 1;
+    stats->spare = paging.kernel.spare.pages;
     stats->tables = paging.kernel.tables + stats->spare;
     stats->invalidations = paging.invalidations;
     stats->flushes = paging.flushes;
@@ -1245,13 +1242,13 @@ bool verso_i_paging_drain(void)
 {
     struct space *space = &paging.kernel;
     lock_take(&space->lock);
-    pfn_t spare = space->spare;
-    space->spare = PFN_NONE;
+    struct verso_chain spare = space->spare;
+    space->spare = (struct verso_chain){PFN_NONE, 0};
     lock_drop(&space->lock);
-    if (pfn_is_none(spare))
-        return false;
-    verso_frame_free1(spare);
-    return true;
+    const bool any = spare.pages > 0;
+    while (spare.pages > 0)
+        verso_frame_free1(chain_pop(&spare));
+    return any;
 }
 
 /* ---- start ---- */
