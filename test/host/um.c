@@ -42,8 +42,9 @@ static volatile uint32_t *word_at(vaddr_t va)
 
 static um_entry_t *mirror_entry(vaddr_t va)
 {
-    vaddr_t start = (vaddr_t)UM_MIRROR_SLOT << 22;
-    return (uint32_t *)(start + (va >> VERSO_PAGE_SHIFT) * 4);
+    vaddr_t start = (vaddr_t)um_mirror_slot() << um_shift(um_levels() - 1);
+    return (
+        um_entry_t *)(start + (va >> VERSO_PAGE_SHIFT) * sizeof(um_entry_t));
 }
 
 /* Its table's, in the root. */
