@@ -50,6 +50,7 @@ static struct {
     struct verso_fixed fixed[1];
     sigjmp_buf panic_back, probe_back;
     bool catching, probing, in_interrupt;
+    int probe_code; /* what machine_access() is to say */
     char *message;
     size_t room;
 } host;
@@ -195,19 +196,42 @@ const struct verso_boot *machine_boot(void)
     return &host.boot;
 }
 
-bool machine_probe(const volatile void *address, bool write)
+struct access {
+    volatile unsigned char *byte;
+    unsigned how;
+};
+
+static void access_do(void *arg)
 {
-    volatile unsigned char *byte = (volatile unsigned char *)(uintptr_t)address;
-    bool faulted = true;
+    const struct access *access = arg;
+    if (access->how & VERSO_FAULT_EXEC) {
+        ((void (*)(void))(uintptr_t)access->byte)();
+        return;
+    }
+    if (access->how & VERSO_FAULT_WRITE) /* one access, which writes */
+        __asm__ volatile("orb $0, %0" : "+m"(*access->byte));
+    else
+        (void)*access->byte;
+}
+
+int machine_access(const volatile void *address, unsigned how)
+{
+    struct access access = {(volatile unsigned char *)(uintptr_t)address, how};
+    host.probe_code = MACHINE_PASSED;
     host.probing = true;
     if (sigsetjmp(host.probe_back, 1) == 0) {
-        unsigned char value = *byte;
-        if (write)
-            *byte = value;
-        faulted = false;
+        if (how & VERSO_FAULT_USER)
+            um_user(access_do, &access);
+        else
+            access_do(&access);
     }
     host.probing = false;
-    return faulted;
+    return host.probe_code;
+}
+
+void machine_put_return(void *at)
+{
+    *(volatile unsigned char *)at = 0xc3; /* RET */
 }
 
 bool machine_catch_panic(
@@ -232,15 +256,17 @@ static void on_fault(uintptr_t va, unsigned code)
     static unsigned repeated;
     enum verso_fault owner = VERSO_FAULT_NOT_OURS;
     char text[80];
-    if (verso_fault)
+    if (verso_fault && !(code & MACHINE_RESERVED))
         owner = verso_fault(va, code);
     repeated = owner == VERSO_FAULT_SPURIOUS && va == last ? repeated + 1 : 0;
     last = va;
     if (owner == VERSO_FAULT_HANDLED ||
         (owner == VERSO_FAULT_SPURIOUS && repeated < 100))
         return;
-    if (host.probing)
+    if (host.probing) {
+        host.probe_code = (int)code;
         siglongjmp(host.probe_back, 1);
+    }
     snprintf(text, sizeof(text), "page fault at 0x%lx, code %u, verdict %d",
         (unsigned long)va, code, (int)owner);
     bail_out(text);
