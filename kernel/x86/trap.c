@@ -52,8 +52,15 @@ int machine_access(const volatile void *address, unsigned how)
 {
     if (how & VERSO_FAULT_USER)
         return MACHINE_CANNOT;
-    if ((how & VERSO_FAULT_EXEC) == 0)
-        return probe_touch(address, how & VERSO_FAULT_WRITE);
+    if ((how & VERSO_FAULT_EXEC) == 0) {
+        int code = probe_read(address);
+        if ((how & VERSO_FAULT_WRITE) == 0)
+            return code;
+        /* what cannot be read is not overwritten: a write faults, too */
+        return probe_write(address,
+            code == MACHINE_PASSED ? *(const volatile unsigned char *)address
+                                   : 0);
+    }
     probe_called = (vaddr_t)address;
     int code = probe_call(address);
     probe_called = 0;
