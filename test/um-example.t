@@ -5,7 +5,7 @@
 # mended code is clean, whatever the machine's temper; wrong words are refused.
 cd "$(dirname "$0")/.." || exit 1
 example=build/um/um-example
-export ASAN_OPTIONS=detect_leaks=0
+export ASAN_OPTIONS=detect_leaks=1
 unset UM
 number=0
 failed=0
