@@ -116,3 +116,19 @@ $(eval $(call heap_host,32))
 .PHONY: heap
 heap: build/heap/64/verso-heap-test build/heap/32/verso-heap-test
 TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test
+
+# ---- several CPUs ----
+#
+# build/um-cpus/machine: the simulated machine's, without Verso. 
+
+CPUS := build/um-cpus
+CPUS_FLAGS := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
+	-DCPU_COUNT_MAX=2u -Iinclude -Iarch/um
+CPUS_MACHINE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
+	$(CPUS)/test/um-cpus/machine.o
+$(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPUS_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/machine: $(CPUS_MACHINE_OBJS)
+	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $(CPUS_MACHINE_OBJS)
+TEST_NEEDS += $(CPUS)/machine

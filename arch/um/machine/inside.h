@@ -6,6 +6,7 @@
  *     tlb.c       what is cached, and the walk
  *     temper.c    misbehaviour on demand, and the stores it happens between
  *     audit.c     what is cached against what is stored
+ *     cpus.c      several CPUs, and whose turn it is
  */
 #ifndef ARCH_UM_INSIDE_H
 #define ARCH_UM_INSIDE_H
@@ -49,7 +50,7 @@
 
 /* What UM= asks for; "1 in N", 0 is never. */
 struct um_temper {
-    unsigned evict, speculate, pdecache, fragment, adrandom, seed;
+    unsigned evict, speculate, pdecache, fragment, adrandom, ackdelay, seed;
 };
 
 struct um_machine {
@@ -79,6 +80,23 @@ struct um_machine {
 };
 
 extern struct um_machine um_machine;
+
+/* The last stores of entries, by any CPU: a ring, the newest at count - 1. */
+#define LOG 4096u /* a power of two */
+struct um_log {
+    size_t count;
+    struct um_record {
+        uint32_t place; /* physical address of the entry */
+        uint32_t from, to;
+        unsigned cpu;
+        void *caller;
+    } records[LOG];
+};
+/* Whole pages, so that it can be shared in place. */
+extern _Alignas(PAGE) union um_log_pages {
+    struct um_log log;
+    unsigned char pages[(sizeof(struct um_log) + PAGE - 1) / PAGE * PAGE];
+} um_log;
 
 /* How the tables translate an address. */
 struct um_look {
@@ -129,8 +147,15 @@ void um_maybe_evict(size_t except);
 /* Before an invalidation: walks unasked, while what is stale still is. */
 void um_mischief_at(size_t page);
 void um_temper_init(void);
+void um_temper_start(unsigned cpu);
 
 /* audit.c */
 void um_record(const uint32_t *at, uint32_t from, uint32_t to, void *caller);
+/* ", in f file:line" and the like, of code that called the machine. */
+void um_caller_print(const void *caller);
+
+/* cpus.c; nothing, where one CPU runs. A switch point, in this code. */
+void um_point(const void *caller);
+bool um_are_several(void);
 
 #endif

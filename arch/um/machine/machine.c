@@ -178,6 +178,7 @@ void um_invalidate(uintptr_t va)
 {
     if (!um_is_window(va))
         return;
+    um_point(__builtin_return_address(0));
     size_t page = um_page_of(va);
     size_t slot = page / LARGE_PAGES;
     um.stats.invalidations++;
@@ -193,6 +194,7 @@ void um_invalidate(uintptr_t va)
 
 void um_invalidate_all(void)
 {
+    um_point(__builtin_return_address(0));
     um.stats.flushes++;
     um_mischief_at(um_random(PAGES));
     um_drop_all();

@@ -34,6 +34,7 @@ static const struct word {
     {"pdecache", offsetof(struct um_temper, pdecache)},
     {"fragment", offsetof(struct um_temper, fragment)},
     {"adrandom", offsetof(struct um_temper, adrandom)},
+    {"ackdelay", offsetof(struct um_temper, ackdelay)},
     {"seed", offsetof(struct um_temper, seed)},
 };
 
@@ -44,6 +45,7 @@ const char *um_words(void)
            "pdecache=1   keep entries for tables until an invalidation\n"
            "fragment=N   fill other parts of a large page at one in N\n"
            "adrandom=N   set accessed or dirty at one in N stores\n"
+           "ackdelay=N   take an interrupt up to N switch points late\n"
            "seed=N       of all that\n";
 }
 
@@ -92,6 +94,14 @@ void um_temper_init(void)
     fprintf(stderr, "um: UM=%s: not understood; known are, with commas:\n%s",
         text, um_words());
     exit(2);
+}
+
+/* Of several CPUs, each has a sequence of its own, and no past. */
+void um_temper_start(unsigned cpu)
+{
+    um.random = (0x9e3779b97f4a7c15ull + cpu) ^ um.temper.seed;
+    memset(um.recent, 0, sizeof(um.recent));
+    um.recent_next = 0;
 }
 
 uint32_t um_random(uint32_t below)
@@ -205,14 +215,17 @@ void um_mischief_at(size_t page)
 
 void um_store(uint32_t *at, uint32_t raw)
 {
+    um_point(__builtin_return_address(0));
     mischief(at);
     uint32_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
     um_record(at, old, raw, __builtin_return_address(0));
     mischief(at);
+    um_point(__builtin_return_address(0));
 }
 
 bool um_replace(uint32_t *at, uint32_t *old, uint32_t raw)
 {
+    um_point(__builtin_return_address(0));
     mischief(at);
     uint32_t before = *old;
     bool done = __atomic_compare_exchange_n(
@@ -220,5 +233,6 @@ bool um_replace(uint32_t *at, uint32_t *old, uint32_t raw)
     if (done)
         um_record(at, before, raw, __builtin_return_address(0));
     mischief(at);
+    um_point(__builtin_return_address(0));
     return done;
 }
