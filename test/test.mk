@@ -119,16 +119,28 @@ TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test
 
 # ---- several CPUs ----
 #
-# build/um-cpus/machine: the simulated machine's, without Verso. 
+# build/um-cpus/machine: the simulated machine's own tests of that, without
+# Verso. build/um-cpus/verso: Verso built for two. No hooks there: what ASan
+# knows of an address is each process's own.
 
 CPUS := build/um-cpus
-CPUS_FLAGS := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
+CPUS_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
 	-DCPU_COUNT_MAX=2u -Iinclude -Iarch/um
-CPUS_MACHINE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
-	$(CPUS)/test/um-cpus/machine.o
+CPUS_MACHINE := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c))
+CPUS_VERSO   := $(patsubst %.c,$(CPUS)/%.o,$(wildcard \
+	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))))
+
 $(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPUS_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(CPUS)/machine: $(CPUS_MACHINE_OBJS)
-	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $(CPUS_MACHINE_OBJS)
-TEST_NEEDS += $(CPUS)/machine
+	$(CC) $(CPUS_COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/src/%.o: src/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPUS_COMMON) -ffreestanding $(HAS_all) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/machine: $(CPUS)/test/um-cpus/machine.o $(CPUS_MACHINE)
+	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $^
+$(CPUS)/verso: $(CPUS)/test/um-cpus/verso.o $(CPUS_VERSO) $(CPUS_MACHINE) \
+		test/um-cpus/share.ld
+	$(CC) -m32 -no-pie $(UM_SANITIZE) -Wl$(comma)-T,test/um-cpus/share.ld \
+		-o $@ $(filter %.o,$^)
+-include $(wildcard $(CPUS)/*/*.d $(CPUS)/*/*/*.d)
+TEST_NEEDS += $(CPUS)/machine $(CPUS)/verso

@@ -208,7 +208,9 @@ static void interrupts_take(void)
         all->cpu[my.cpu].pending = false;
         all->cpu[my.cpu].is_idle = false;
         my.irq_off = true;
+        const bool was_user = um_user_leave();
         my.cpus.interrupt(my.cpu, my.cpus.arg);
+        um_user_return(was_user);
         my.irq_off = false;
         all->cpu[my.cpu].is_idle = was_idle;
     }
@@ -343,7 +345,7 @@ static void cpu_main(unsigned cpu, const struct um_cpus *cpus, pid_t parent)
     my.cpu = cpu;
     my.count = cpus->count;
     my.cpus = *cpus;
-    um_drop_all();
+    um_drop_all(false);
     um_temper_start(cpu);
     turn_wait();
     um_point(NULL);
@@ -467,7 +469,7 @@ bool um_cpus_run(const struct um_cpus *cpus, struct um_cpus_end *end)
     end->points = all->points;
     end->trace = all->trace;
     end->schedule = cpus->schedule;
-    um_drop_all(); /* the tables may have changed */
+    um_drop_all(false); /* the tables may have changed */
     return end->how == UM_CPUS_DONE;
 }
 
