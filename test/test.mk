@@ -135,7 +135,8 @@ $(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
 	$(CC) $(CPUS_COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(CPUS)/src/%.o: src/%.c $(UM)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPUS_COMMON) -ffreestanding $(HAS_all) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPUS_COMMON) -fsanitize-coverage=trace-pc -ffreestanding $(HAS_all) \
+		$(CFLAGS) -MMD -MP -c -o $@ $<
 $(CPUS)/machine: $(CPUS)/test/um-cpus/machine.o $(CPUS_MACHINE)
 	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $^
 $(CPUS)/verso: $(CPUS)/test/um-cpus/verso.o $(CPUS_VERSO) $(CPUS_MACHINE) \

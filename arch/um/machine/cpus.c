@@ -11,7 +11,8 @@
  *
  * A CPU gives way only at a switch point: before and after a store of an entry,
  * before um_swap, um_release and an invalidation, where interrupts come on, at
- * um_step and um_relax, and when its run() is over. So what is between two
+ * um_step and um_relax, in each basic block of code compiled for that, and when
+ * its run() is over. So what is between two
  * points is one step, and the schedule, which says at which points the CPU
  * changes, is all that decides what happens: same schedule, same run.
  *
@@ -61,6 +62,7 @@
 #define um um_machine
 
 #define SPINS    2000u
+#define STEADY   100u
 #define ONE_IN   4u /* points at which a seed preempts */
 #define SWITCHES 8u /* remembered, the last ones; a power of two */
 #define SECONDS  20u
@@ -79,6 +81,7 @@ static struct {
     struct {
         bool is_idle, pending, irq_on;
         unsigned delay;     /* points until the pending interrupt is taken */
+        unsigned steady;    /* points since it spun last */
         const void *caller; /* of the last point */
     } cpu[UM_CPUS];
     uint32_t switches;
@@ -227,7 +230,10 @@ void um_ipi(uint32_t cpus)
     um_point(__builtin_return_address(0));
 }
 
-/* ---- switch points ---- */
+/* ---- switch points ----
+ *
+ * What others may wait for is progress (um_point), and what a CPU does that has
+ * not spun for STEADY points. */
 
 static void trace_note(const void *caller)
 {
@@ -241,6 +247,8 @@ static void point(const void *caller)
     if (my.count == 0)
         return;
     trace_note(caller);
+    if (++all->cpu[my.cpu].steady > STEADY)
+        all->spins = 0;
     unsigned next = next_cpu();
     uint32_t here = all->points;
     if (next != my.cpu && is_preempted()) {
@@ -259,7 +267,14 @@ void um_point(const void *caller)
 
 void um_step(void)
 {
-    um_point(__builtin_return_address(0));
+    point(__builtin_return_address(0));
+}
+
+/* In each basic block of what is compiled with -fsanitize-coverage=trace-pc. */
+void __sanitizer_cov_trace_pc(void);
+void __sanitizer_cov_trace_pc(void)
+{
+    point(__builtin_return_address(0));
 }
 
 void um_relax(void)
@@ -267,6 +282,7 @@ void um_relax(void)
     if (my.count == 0)
         return;
     trace_note(__builtin_return_address(0));
+    all->cpu[my.cpu].steady = 0;
     if (++all->spins > SPINS) {
         all->deadlock = true;
         fflush(stdout);
