@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: MIT
 # Several CPUs on the machine of arch/um, without Verso: test/um-cpus/machine.c.
 cd "$(dirname "$0")/.." || exit 1
-export ASAN_OPTIONS="detect_leaks=0:fast_unwind_on_fatal=1"
+export ASAN_OPTIONS="detect_leaks=1:fast_unwind_on_fatal=1"
 unset UM
 exec timeout 120 build/um-cpus/machine

@@ -4,7 +4,7 @@
 # invalidation is found, with its address and the function that stored; the
 # mended code is clean, whatever the machine's temper; wrong words are refused.
 cd "$(dirname "$0")/.." || exit 1
-export ASAN_OPTIONS=detect_leaks=0
+export ASAN_OPTIONS=detect_leaks=1
 unset UM
 number=0
 failed=0
