@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine.c - several CPUs on the machine of arch/um, without Verso: a small
+ * main.c - several CPUs on the machine of arch/um, without Verso: a small
  * shootdown, right in every schedule, and mistakes in it that some schedule
  * shows. (Pitfalls 13, 15, 45, 46.)
  *
- *     RAM, in frames     0 root   1 table   2.. pages
- *     UM_WINDOW + n*4K   page n: frame 2 + n
+ *     RAM, in frames     0 root   1 .. TABLE the tables below   FIRST .. pages
+ *     um_window() + n*4K page n: frame FIRST + n
  *
  *     CPU 0                              CPU 1
  *     entry = 0                          caches page 0 when it likes
@@ -19,15 +19,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cpu.h>
+#include <um.h>
 
 #include "tap.h"
 
 #define PAGE    4096u
 #define PRESENT 3u /* and writable */
 #define FRAMES  16u
-#define TABLE   1u
-#define FIRST   2u /* frame of page 0 */
+#define TABLE   (um_levels() - 1) /* frame of the table of level 0 */
+#define FIRST   um_levels()       /* and of page 0 */
 
 /* What the CPUs share beside RAM. */
 static struct shared {
@@ -50,25 +50,31 @@ static struct {
 
 /* ---- the code under test ---- */
 
-static uint32_t *frame_at(uint32_t frame)
+static um_entry_t *frame_at(uint32_t frame)
 {
-    return (uint32_t *)(void *)(um_ram() + frame * PAGE);
+    return (um_entry_t *)(void *)(um_ram() + frame * PAGE);
 }
 
-static uint32_t entry_of(uint32_t frame)
+/* The one of this table that is on the way to all pages. */
+static um_entry_t *entry_in(uint32_t table)
+{
+    return frame_at(table) + um_index(um_window(), TABLE - table);
+}
+
+static um_entry_t entry_of(uint32_t frame)
 {
     return (UM_RAM_START + frame * PAGE) | PRESENT;
 }
 
 static uintptr_t address_of(uint32_t page)
 {
-    return UM_WINDOW + page * PAGE;
+    return um_window() + page * PAGE;
 }
 
 static void lock_take(uint32_t *lock)
 {
-    while (cpu_swap(lock, 1) != 0)
-        cpu_relax();
+    while (um_swap(lock, 1) != 0)
+        um_relax();
 }
 
 static void on_ipi(unsigned cpu, void *arg)
@@ -88,26 +94,26 @@ static void shootdown(uint32_t page, uint32_t others)
     if (!plan.no_lock)
         lock_take(&shared->lock);
     shared->page = page;
-    cpu_release(&shared->acks, 0);
+    um_release(&shared->acks, 0);
     um_invalidate(address_of(page));
     um_ipi(others);
     if (plan.free_before_ack)
         shared->is_free[FIRST + page] = true;
     while (__atomic_load_n(&shared->acks, __ATOMIC_ACQUIRE) < wanted)
-        cpu_relax();
+        um_relax();
     if (!plan.no_lock)
-        cpu_release(&shared->lock, 0);
+        um_release(&shared->lock, 0);
 }
 
 static void unmap(uint32_t page, uint32_t others)
 {
-    uintptr_t flags = cpu_irq_save();
+    uintptr_t flags = um_irq_save();
     lock_take(&shared->map_lock);
     um_store(frame_at(TABLE) + page, 0);
     if (plan.wait_locked)
         shootdown(page, others);
-    cpu_release(&shared->map_lock, 0);
-    cpu_irq_restore(flags);
+    um_release(&shared->map_lock, 0);
+    um_irq_restore(flags);
     if (plan.no_ipi)
         um_invalidate(address_of(page));
     else if (!plan.wait_locked)
@@ -117,7 +123,7 @@ static void unmap(uint32_t page, uint32_t others)
 
 static void table_free(uint32_t others)
 {
-    um_store(frame_at(0) + (UM_WINDOW >> 22), 0);
+    um_store(entry_in(TABLE - 1), 0);
     if (plan.free_table_first)
         shared->is_table[TABLE] = false;
     shootdown(0, others);
@@ -151,9 +157,10 @@ static void reset(void *arg)
     (void)arg;
     memset(shared, 0, sizeof(*shared));
     memset(um_ram(), 0, FRAMES * PAGE);
-    shared->is_table[0] = true;
-    shared->is_table[TABLE] = true;
-    um_store(frame_at(0) + (UM_WINDOW >> 22), entry_of(TABLE));
+    for (uint32_t table = 0; table <= TABLE; table++)
+        shared->is_table[table] = true;
+    for (uint32_t table = 0; table < TABLE; table++)
+        um_store(entry_in(table), entry_of(table + 1));
     for (uint32_t page = 0; page < FRAMES - FIRST; page++)
         um_store(frame_at(TABLE) + page, entry_of(FIRST + page));
     um_invalidate_all();
@@ -163,7 +170,7 @@ static void reset(void *arg)
 
 static void note_stale(const struct um_stale *stale)
 {
-    if (!shared->is_free[FIRST + (stale->va - UM_WINDOW) / PAGE])
+    if (!shared->is_free[FIRST + (stale->va - um_window()) / PAGE])
         return; /* its shootdown is under way */
     shared->found++;
     shared->found_by = stale->cpu;
@@ -181,12 +188,12 @@ static bool is_clean(void)
  * off, as one that holds a lock does. */
 static int use_page(uint32_t page)
 {
-    uintptr_t flags = plan.uses_with_interrupts ? 0 : cpu_irq_save();
+    uintptr_t flags = plan.uses_with_interrupts ? 0 : um_irq_save();
     (void)um_prefetch(address_of(page));
     um_step();
     bool clean = is_clean();
     if (!plan.uses_with_interrupts)
-        cpu_irq_restore(flags);
+        um_irq_restore(flags);
     CPU_CHECK(clean);
     return 0;
 }
@@ -211,11 +218,11 @@ static int unmap_and_lock(unsigned cpu, void *arg)
         unmap(0, 2);
         return 0;
     }
-    uintptr_t flags = cpu_irq_save();
+    uintptr_t flags = um_irq_save();
     lock_take(&shared->map_lock);
     (void)um_prefetch(address_of(0));
-    cpu_release(&shared->map_lock, 0);
-    cpu_irq_restore(flags);
+    um_release(&shared->map_lock, 0);
+    um_irq_restore(flags);
     CPU_CHECK(is_clean());
     return 0;
 }
@@ -236,13 +243,13 @@ static int free_table_and_walk(unsigned cpu, void *arg)
     (void)arg;
     if (cpu == 0) {
         while (!*(volatile uint32_t *)&shared->ready)
-            cpu_relax();
+            um_relax();
         table_free(2);
         return 0;
     }
     for (uint32_t page = 0; page < 3; page++) {
         (void)um_prefetch(address_of(page));
-        cpu_release(&shared->ready, 1);
+        um_release(&shared->ready, 1);
     }
     return 0;
 }
@@ -253,17 +260,17 @@ static int cached_before(unsigned cpu, void *arg)
     (void)arg;
     if (cpu == 1) {
         (void)*(volatile uint32_t *)address_of(0);
-        cpu_release(&shared->ready, 1);
+        um_release(&shared->ready, 1);
         while (!*(volatile uint32_t *)&shared->done)
-            cpu_relax();
+            um_relax();
         (void)um_audit(note_stale);
         return 0;
     }
     while (!*(volatile uint32_t *)&shared->ready)
-        cpu_relax();
+        um_relax();
     unmap(0, 2);
     CPU_CHECK(um_audit(NULL) == 0);
-    cpu_release(&shared->done, 1);
+    um_release(&shared->done, 1);
     return 0;
 }
 
@@ -396,7 +403,7 @@ static int count_up(unsigned cpu, void *arg)
         um_step();
         shared->counter = before + 1;
         if (arg)
-            cpu_release(&shared->lock, 0);
+            um_release(&shared->lock, 0);
     }
     return 0;
 }
@@ -411,7 +418,7 @@ static int count_and_check(unsigned cpu, int (*count)(unsigned, void *))
 {
     if (count(cpu, NULL) != 0)
         return 1;
-    if (cpu_swap(&shared->ready, 1) == 1)
+    if (um_swap(&shared->ready, 1) == 1)
         CPU_CHECK(shared->counter == 6);
     return 0;
 }
