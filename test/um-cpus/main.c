@@ -38,8 +38,8 @@ static struct shared {
     bool is_free[FRAMES];
     uint32_t counter;
     uint32_t ready, done;
-    uint32_t found; /* stale translations */
-    uint32_t found_by, line;
+    uint32_t found;    /* stale translations */
+    uint32_t found_by; /* the CPU that stored */
 } * shared;
 
 /* Mistakes, one at a time, and other choices. */
@@ -156,6 +156,7 @@ static void reset(void *arg)
 {
     (void)arg;
     memset(shared, 0, sizeof(*shared));
+    shared->found_by = UM_CPUS;
     memset(um_ram(), 0, FRAMES * PAGE);
     for (uint32_t table = 0; table <= TABLE; table++)
         shared->is_table[table] = true;
@@ -312,7 +313,7 @@ static void plan_clear(const char *words)
     CHECK(um_misbehave(words));
 }
 
-static void local_only(void)
+static void a_page_invalidated_on_one_cpu_only_is_found_on_the_other(void)
 {
     struct um_cpus cpus = two(cached_before);
     struct um_cpus_end end;
@@ -328,7 +329,7 @@ static void local_only(void)
     CHECK(shared->found == 0);
 }
 
-static void right_in_every_schedule(void)
+static void a_right_shootdown_leaves_nothing_stale_in_any_schedule(void)
 {
     plan_clear("");
     /* so many that the mistakes below would be met */
@@ -338,7 +339,7 @@ static void right_in_every_schedule(void)
 }
 
 /* pitfall 15. */
-static void free_before_ack(void)
+static void a_frame_freed_before_the_acknowledgement_is_found(void)
 {
     plan_clear("");
     plan.free_before_ack = true;
@@ -348,7 +349,7 @@ static void free_before_ack(void)
 }
 
 /* With interrupts on, a mistake only a late interrupt shows. */
-static void late_interrupts(void)
+static void an_interrupt_may_come_late_which_right_code_bears(void)
 {
     plan_clear("");
     plan.uses_with_interrupts = true;
@@ -362,7 +363,7 @@ static void late_interrupts(void)
 }
 
 /* pitfall 45. */
-static void wait_with_lock(void)
+static void waiting_with_a_lock_that_others_want_is_a_deadlock(void)
 {
     plan_clear("");
     plan.wait_locked = true;
@@ -371,7 +372,7 @@ static void wait_with_lock(void)
 }
 
 /* pitfall 46. */
-static void two_initiators(void)
+static void two_initiators_that_share_a_request_are_found(void)
 {
     plan_clear("");
     plan.no_lock = true;
@@ -380,7 +381,7 @@ static void two_initiators(void)
 }
 
 /* pitfall 13. */
-static void table_before_flush(void)
+static void a_table_freed_before_its_flush_is_walked_by_the_other_cpu(void)
 {
     plan_clear("pdecache=1");
     plan.free_table_first = true;
@@ -435,7 +436,7 @@ static int count_without(unsigned cpu, void *arg)
     return count_and_check(cpu, count_up);
 }
 
-static void locks_exclude(void)
+static void a_lock_excludes_in_every_schedule_and_is_missed_in_some(void)
 {
     plan_clear("");
     all_end_well(count_with_lock);
@@ -464,7 +465,7 @@ static int three_unmap(unsigned cpu, void *arg)
     return 0;
 }
 
-static void seeds_repeat(void)
+static void the_same_seed_gives_the_same_run_and_another_another(void)
 {
     struct um_cpus cpus = two(three_unmap);
     uint64_t first = 0;
@@ -499,7 +500,7 @@ static int speak(unsigned cpu, void *arg)
     return 0;
 }
 
-static void output_in_order(void)
+static void output_keeps_the_order_of_running(void)
 {
     struct um_cpus cpus = two(speak);
     struct um_cpus_end end;
@@ -548,7 +549,7 @@ static int wait_for_nothing(unsigned cpu, void *arg)
     return 0;
 }
 
-static void bad_ends_are_told(void)
+static void a_crash_a_hang_and_a_deadlock_are_told_and_end_all(void)
 {
     struct um_cpus cpus = two(crash);
     struct um_cpus_end end;
@@ -569,22 +570,17 @@ static void bad_ends_are_told(void)
 }
 
 static const struct tap_test tests[] = {
-    {"a page invalidated on one CPU only is found on the other", local_only},
-    {"a right shootdown leaves nothing stale in any schedule",
-        right_in_every_schedule},
-    {"a frame freed before the acknowledgement is found", free_before_ack},
-    {"an interrupt may come late, which right code bears", late_interrupts},
-    {"waiting with a lock that others want, interrupts off, is a deadlock",
-        wait_with_lock},
-    {"two initiators that share a request are found", two_initiators},
-    {"a table freed before its flush is walked by the other CPU",
-        table_before_flush},
-    {"a lock excludes in every schedule, and without it some schedule shows",
-        locks_exclude},
-    {"the same seed gives the same run, another seed another", seeds_repeat},
-    {"output keeps the order of running", output_in_order},
-    {"a crash, a hang and a deadlock are told with the CPU, and end all",
-        bad_ends_are_told},
+    TAP_TEST(a_page_invalidated_on_one_cpu_only_is_found_on_the_other),
+    TAP_TEST(a_right_shootdown_leaves_nothing_stale_in_any_schedule),
+    TAP_TEST(a_frame_freed_before_the_acknowledgement_is_found),
+    TAP_TEST(an_interrupt_may_come_late_which_right_code_bears),
+    TAP_TEST(waiting_with_a_lock_that_others_want_is_a_deadlock),
+    TAP_TEST(two_initiators_that_share_a_request_are_found),
+    TAP_TEST(a_table_freed_before_its_flush_is_walked_by_the_other_cpu),
+    TAP_TEST(a_lock_excludes_in_every_schedule_and_is_missed_in_some),
+    TAP_TEST(the_same_seed_gives_the_same_run_and_another_another),
+    TAP_TEST(output_keeps_the_order_of_running),
+    TAP_TEST(a_crash_a_hang_and_a_deadlock_are_told_and_end_all),
 };
 
 int main(void)

@@ -15,6 +15,12 @@ struct tap_test {
     void (*run)(void);
 };
 
+/* Named by a sentence. */
+#define TAP_TEST(run)                                                          \
+    {                                                                          \
+#run, run                                                              \
+    }
+
 static bool tap_failed;
 
 #define CHECK(condition) tap_check((condition), #condition, __LINE__)
@@ -34,6 +40,13 @@ static inline bool tap_check(bool held, const char *text, int line)
     return held;
 }
 
+static inline void tap_name_print(const char *name)
+{
+    for (; *name; name++)
+        putchar(*name == '_' ? ' ' : *name);
+    putchar('\n');
+}
+
 static inline int tap_main(
     const char *program, const struct tap_test *tests, size_t count)
 {
@@ -43,8 +56,8 @@ static inline int tap_main(
         tap_failed = false;
         tests[i].run();
         failed += tap_failed;
-        printf("%s %zu - %s: %s\n", tap_failed ? "not ok" : "ok", i + 1,
-            program, tests[i].name);
+        printf("%s %zu - %s: ", tap_failed ? "not ok" : "ok", i + 1, program);
+        tap_name_print(tests[i].name);
     }
     return failed == 0 ? 0 : 1;
 }

@@ -230,12 +230,12 @@ static void by_seeds(int (*run)(unsigned, void *), unsigned rounds)
     printf("# %u points in the last of 20 runs\n", (unsigned)end.points);
 }
 
-static void frames_by_seeds(void)
+static void no_frame_has_two_owners_whoever_runs_when(void)
 {
     by_seeds(use_frames, 300);
 }
 
-static void objects_by_seeds(void)
+static void objects_allocated_on_two_cpus_are_whole_on_both(void)
 {
     by_seeds(use_objects, OBJECTS);
 }
@@ -260,21 +260,21 @@ static void in_all_schedules(int (*run)(unsigned, void *), unsigned rounds)
     printf("# %zu schedules\n", runs);
 }
 
-static void frames_in_all(void)
+static void nor_in_any_schedule_of_a_few_calls(void)
 {
     in_all_schedules(use_frames, 4);
 }
 
-static void objects_in_all(void)
+static void also_in_every_schedule_of_the_first_ones(void)
 {
     in_all_schedules(use_objects, 1);
 }
 
 static const struct tap_test tests[] = {
-    {"no frame has two owners, whoever runs when", frames_by_seeds},
-    {"nor in any schedule of a few calls", frames_in_all},
-    {"objects allocated on two CPUs are whole on both", objects_by_seeds},
-    {"also in every schedule of the first ones", objects_in_all},
+    TAP_TEST(no_frame_has_two_owners_whoever_runs_when),
+    TAP_TEST(nor_in_any_schedule_of_a_few_calls),
+    TAP_TEST(objects_allocated_on_two_cpus_are_whole_on_both),
+    TAP_TEST(also_in_every_schedule_of_the_first_ones),
 };
 
 static void boot_fill(void)

@@ -270,8 +270,9 @@ void um_step(void)
     point(__builtin_return_address(0));
 }
 
-/* In each basic block of what is compiled with -fsanitize-coverage=trace-pc. */
-void __sanitizer_cov_trace_pc(void);
+/* In each basic block of what is compiled with -fsanitize-coverage=trace-pc.
+ * Weak: a fuzzer brings its own. */
+void __sanitizer_cov_trace_pc(void) __attribute__((weak));
 void __sanitizer_cov_trace_pc(void)
 {
     point(__builtin_return_address(0));
