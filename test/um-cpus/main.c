@@ -255,11 +255,11 @@ static int free_table_and_walk(unsigned cpu, void *arg)
     return 0;
 }
 
-/* CPU 1 has the page cached before CPU 0 takes it, and looks afterwards. */
+/* CPU 0 has the page cached before CPU 1 takes it, and looks afterwards. */
 static int cached_before(unsigned cpu, void *arg)
 {
     (void)arg;
-    if (cpu == 1) {
+    if (cpu == 0) {
         (void)*(volatile uint32_t *)address_of(0);
         um_release(&shared->ready, 1);
         while (!*(volatile uint32_t *)&shared->done)
@@ -269,7 +269,7 @@ static int cached_before(unsigned cpu, void *arg)
     }
     while (!*(volatile uint32_t *)&shared->ready)
         um_relax();
-    unmap(0, 2);
+    unmap(0, 1);
     CPU_CHECK(um_audit(NULL) == 0);
     um_release(&shared->done, 1);
     return 0;
@@ -322,7 +322,7 @@ static void a_page_invalidated_on_one_cpu_only_is_found_on_the_other(void)
     reset(NULL);
     CHECK(um_cpus_run(&cpus, &end));
     CHECK(shared->found == 1);
-    CHECK(shared->found_by == 0);
+    CHECK(shared->found_by == 1);
     plan.no_ipi = false;
     reset(NULL);
     CHECK(um_cpus_run(&cpus, &end));
@@ -490,6 +490,40 @@ static void the_same_seed_gives_the_same_run_and_another_another(void)
     CHECK(others > 30);
 }
 
+static void on_ipi_touch(unsigned cpu, void *arg)
+{
+    (void)arg;
+    shared->counter = 1 + *(volatile uint32_t *)address_of(cpu);
+}
+
+static void wait_as_user(void *arg)
+{
+    (void)arg;
+    while (!*(volatile uint32_t *)&shared->counter)
+        um_relax();
+}
+
+/* Pages without U, which a user does not get at. */
+static int interrupt_a_user(unsigned cpu, void *arg)
+{
+    if (cpu == 0)
+        um_ipi(2);
+    else
+        um_user(wait_as_user, arg);
+    return 0;
+}
+
+static void an_interrupt_is_taken_as_the_supervisor(void)
+{
+    struct um_cpus cpus = two(interrupt_a_user);
+    struct um_cpus_end end;
+    plan_clear("");
+    reset(NULL);
+    cpus.interrupt = on_ipi_touch;
+    CHECK(um_cpus_run(&cpus, &end));
+    CHECK(shared->counter == 1);
+}
+
 static int speak(unsigned cpu, void *arg)
 {
     (void)arg;
@@ -535,8 +569,9 @@ static int crash(unsigned cpu, void *arg)
 
 static int get_stuck(unsigned cpu, void *arg)
 {
+    volatile bool stuck = cpu == 1;
     (void)arg;
-    while (cpu == 1)
+    while (stuck)
         ;
     return 0;
 }
@@ -566,7 +601,8 @@ static void a_crash_a_hang_and_a_deadlock_are_told_and_end_all(void)
     cpus.run = wait_for_nothing;
     CHECK(!um_cpus_run(&cpus, &end));
     CHECK(end.how == UM_CPUS_DEADLOCK && end.cpu == 1);
-    CHECK(waitpid(-1, NULL, WNOHANG) == -1); /* no process is left */
+    /* a symbolizer may run, but no CPU is left to be reaped */
+    CHECK(waitpid(-1, NULL, WNOHANG) <= 0);
 }
 
 static const struct tap_test tests[] = {
@@ -579,6 +615,7 @@ static const struct tap_test tests[] = {
     TAP_TEST(a_table_freed_before_its_flush_is_walked_by_the_other_cpu),
     TAP_TEST(a_lock_excludes_in_every_schedule_and_is_missed_in_some),
     TAP_TEST(the_same_seed_gives_the_same_run_and_another_another),
+    TAP_TEST(an_interrupt_is_taken_as_the_supervisor),
     TAP_TEST(output_keeps_the_order_of_running),
     TAP_TEST(a_crash_a_hang_and_a_deadlock_are_told_and_end_all),
 };
