@@ -490,6 +490,25 @@ static void the_same_seed_gives_the_same_run_and_another_another(void)
     CHECK(others > 30);
 }
 
+static int start_empty(unsigned cpu, void *arg)
+{
+    (void)arg;
+    CPU_CHECK(um_stats()->cached == 0);
+    CPU_CHECK(*(volatile uint32_t *)address_of(cpu) == 0);
+    return 0;
+}
+
+static void nothing_cached_is_taken_along_or_kept(void)
+{
+    struct um_cpus cpus = two(start_empty);
+    struct um_cpus_end end;
+    plan_clear("");
+    reset(NULL);
+    CHECK(*(volatile uint32_t *)address_of(0) == 0);
+    CHECK(um_cpus_run(&cpus, &end));
+    CHECK(um_stats()->cached == 0);
+}
+
 static void on_ipi_touch(unsigned cpu, void *arg)
 {
     (void)arg;
@@ -499,6 +518,7 @@ static void on_ipi_touch(unsigned cpu, void *arg)
 static void wait_as_user(void *arg)
 {
     (void)arg;
+    um_release(&shared->ready, 1);
     while (!*(volatile uint32_t *)&shared->counter)
         um_relax();
 }
@@ -506,10 +526,12 @@ static void wait_as_user(void *arg)
 /* Pages without U, which a user does not get at. */
 static int interrupt_a_user(unsigned cpu, void *arg)
 {
+    if (cpu == 1)
+        um_user(wait_as_user, arg);
+    while (!*(volatile uint32_t *)&shared->ready)
+        um_relax();
     if (cpu == 0)
         um_ipi(2);
-    else
-        um_user(wait_as_user, arg);
     return 0;
 }
 
@@ -615,6 +637,7 @@ static const struct tap_test tests[] = {
     TAP_TEST(a_table_freed_before_its_flush_is_walked_by_the_other_cpu),
     TAP_TEST(a_lock_excludes_in_every_schedule_and_is_missed_in_some),
     TAP_TEST(the_same_seed_gives_the_same_run_and_another_another),
+    TAP_TEST(nothing_cached_is_taken_along_or_kept),
     TAP_TEST(an_interrupt_is_taken_as_the_supervisor),
     TAP_TEST(output_keeps_the_order_of_running),
     TAP_TEST(a_crash_a_hang_and_a_deadlock_are_told_and_end_all),
