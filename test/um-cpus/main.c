@@ -40,6 +40,7 @@ static struct shared {
     uint32_t ready, done;
     uint32_t found;    /* stale translations */
     uint32_t found_by; /* the CPU that stored */
+    size_t speculated[UM_CPUS];
 } * shared;
 
 /* Mistakes, one at a time, and other choices. */
@@ -454,6 +455,7 @@ static void a_lock_excludes_in_every_schedule_and_is_missed_in_some(void)
 /* Three CPUs, each unmaps a page and uses the others'. */
 static int three_unmap(unsigned cpu, void *arg)
 {
+    size_t before = um_stats()->speculated;
     (void)arg;
     for (uint32_t page = 0; page < 3; page++)
         if (use_page(page) != 0)
@@ -462,12 +464,14 @@ static int three_unmap(unsigned cpu, void *arg)
     for (uint32_t page = 0; page < 3; page++)
         if (use_page(page) != 0)
             return 1;
+    shared->speculated[cpu] = um_stats()->speculated - before;
     return 0;
 }
 
 static void the_same_seed_gives_the_same_run_and_another_another(void)
 {
     struct um_cpus cpus = two(three_unmap);
+    size_t before[UM_CPUS];
     uint64_t first = 0;
     unsigned others = 0;
     plan_clear("evict=4,speculate=2,pdecache=1,ackdelay=8,seed=3");
@@ -481,9 +485,11 @@ static void the_same_seed_gives_the_same_run_and_another_another(void)
             um_cpus_print(&end);
             return;
         }
+        memcpy(before, shared->speculated, sizeof(before));
         reset(NULL);
         CHECK(um_cpus_run(&cpus, &again));
         CHECK(end.trace == again.trace && end.points == again.points);
+        CHECK(memcmp(before, shared->speculated, sizeof(before)) == 0);
         first = seed == 1 ? end.trace : first;
         others += end.trace != first;
     }
