@@ -21,7 +21,8 @@ NM ?= nm
 
 # Two compilers, or two sets of flags, may share the directory: when they
 # change, everything is compiled again (see `flags` below).
-B := build/$(ARCH)
+BUILT := build
+B := $(BUILT)/$(ARCH)
 
 # Objects, where a port does not say otherwise.
 O := $(B)
@@ -85,7 +86,7 @@ KERNEL_FLAGS := $(PRODUCT) -Ikernel
 TEST_FLAGS := $(PRODUCT) -Isrc -Ikernel -Itest
 
 # Rewritten only when it changes; every object depends on it.
-FLAGS_NOW := $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
+FLAGS_NOW = $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
 $(O)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
@@ -144,6 +145,7 @@ SUITE_OBJS := $(patsubst %.c,$(O)/%.o,$(filter-out test/inject%.c, \
 WRAPS :=
 TEST_NEEDS :=
 -include test/test.mk
+-include test/coverage/coverage.mk
 
 INJECT_verso      := $(O)/test/inject-none.o
 INJECT_verso-test := $(O)/test/inject.o

@@ -8,7 +8,7 @@
 WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
 	verso_frame_alloc_bulk verso_back_commit verso_i_node_alloc
 
-UM := build/um
+UM := $(BUILT)/um
 # What is free is closed to ASan, through the hook door.
 UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
 UM_WRAPS := $(WRAPS) verso_back_release
@@ -78,6 +78,7 @@ TEST_NEEDS += $(UM)/verso-test
 # nothing but the heap, under ASan and UBSan. The linker leads what can run out
 # through test/heap-host/inject.c.
 
+HEAP := $(BUILT)/heap
 HEAP_SUITES := node pagemap area slab alloc
 HEAP_SOURCES := $(patsubst %,src/%.c,$(STOREYS_heap) $(LISTS_heap)) \
 	$(patsubst %,test/%.c,main state $(HEAP_SUITES)) \
@@ -86,26 +87,26 @@ HEAP_WRAPS := -Wl,--wrap=verso_back_commit -Wl,--wrap=verso_i_node_alloc
 HEAP_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
 	-Iarch/um $(HAS_heap)
 
-build/heap/flags: FORCE
+$(HEAP)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' >$@
 
 define heap_host
-HEAP_OBJS_$(1) := $$(patsubst %.c,build/heap/$(1)/%.o,$$(HEAP_SOURCES))
-build/heap/$(1)/src/%.o: src/%.c build/heap/flags
+HEAP_OBJS_$(1) := $$(patsubst %.c,$(HEAP)/$(1)/%.o,$$(HEAP_SOURCES))
+$(HEAP)/$(1)/src/%.o: src/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/test/heap-host/%.o: test/heap-host/%.c build/heap/flags
+$(HEAP)/$(1)/test/heap-host/%.o: test/heap-host/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/test/%.o: test/%.c build/heap/flags
+$(HEAP)/$(1)/test/%.o: test/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding -Isrc -Ikernel -Itest $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/verso-heap-test: $$(HEAP_OBJS_$(1))
+$(HEAP)/$(1)/verso-heap-test: $$(HEAP_OBJS_$(1))
 	$$(call say,link $$@)
 	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) $$(HEAP_WRAPS) -o $$@ $$^
 -include $$(HEAP_OBJS_$(1):.o=.d)
@@ -114,5 +115,5 @@ $(eval $(call heap_host,64))
 $(eval $(call heap_host,32))
 
 .PHONY: heap
-heap: build/heap/64/verso-heap-test build/heap/32/verso-heap-test
-TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test
+heap: $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
+TEST_NEEDS += $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test

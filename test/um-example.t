@@ -4,7 +4,7 @@
 # invalidation is found, with its address and the function that stored; the
 # mended code is clean, whatever the machine's temper; wrong words are refused.
 cd "$(dirname "$0")/.." || exit 1
-example=build/um/um-example
+example=${BUILT:-build}/um/um-example
 export ASAN_OPTIONS=detect_leaks=0
 unset UM
 number=0

@@ -6,6 +6,7 @@
 #     run-um  the same as a Linux process (ARCH=um)
 #     test    the tests as well
 #     check   the checks of `make check`
+#     coverage  `make coverage`
 #
 # Installs by the system's package manager, through sudo unless root; asks
 # nothing. Does nothing if nothing is missing. If it cannot install, it says
@@ -35,6 +36,7 @@ test|command -v python3|python3|python3|python|python3
 test|command -v patch|patch|patch|patch|patch
 test|try_link|libc6-dev|glibc-devel|glibc|musl-dev
 test|try_link -m32 -fsanitize=address,undefined|gcc-multilib|glibc-devel.i686 libgcc.i686 libasan.i686 libubsan.i686|lib32-glibc lib32-gcc-libs|-
+coverage|command -v gcovr|gcovr|gcovr|-|gcovr
 check|command -v clang|clang|clang|clang|clang
 check|command -v clang-format|clang-format|clang-tools-extra|-|clang-extra-tools
 check|command -v cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
