@@ -172,6 +172,26 @@ TEST(bulk_takes_a_chain_back_in_any_order)
     check_same(&before);
 }
 
+TEST(a_long_chain_leaves_what_has_another_owner)
+{
+    struct verso_frame_stats before = trimmed();
+    struct verso_chain chain;
+    if (!CHECK_OK(verso_frame_alloc_bulk(
+            &chain, VERSO_STOCK_BATCH + 1, VERSO_ZONE_ANY)))
+        return;
+    pfn_t second = pfn_make(at(chain.first)->link);
+    verso_frame_share(chain.first);
+    verso_frame_share(second);
+    pfn_t first = chain.first;
+    verso_frame_free_bulk(&chain);
+    CHECK_EQ(verso_frame_owners(first), 1);
+    CHECK_EQ(verso_frame_owners(second), 1);
+    CHECK_EQ(trimmed().used, before.used + 2);
+    verso_frame_free1(first);
+    verso_frame_free1(second);
+    check_same(&before);
+}
+
 TEST(bulk_that_fails_has_taken_nothing)
 {
     struct verso_frame_stats before = trimmed();
@@ -412,6 +432,7 @@ TEST(freeing_what_is_not_handed_out_panics)
     struct verso_frame_stats before = trimmed();
     pfn_t pfn = verso_frame_alloc(1, VERSO_ZONE_ANY);
     pfn_t zero = PFN_NONE, foreign = pfn_make(UINT32_MAX);
+    pfn_t foreign_pair = pfn_make(UINT32_MAX - 1);
     if (pfn_is_none(pfn))
         SKIP("no block of two frames");
     pfn_t second = pfn_add(pfn, 1);
@@ -425,6 +446,7 @@ TEST(freeing_what_is_not_handed_out_panics)
     CHECK_PANICS_WITH(free_one, &pfn, "it is free");
     CHECK_PANICS_WITH(free_one, &zero, "it is reserved");
     CHECK_PANICS_WITH(free_one, &foreign, "there are only");
+    CHECK_PANICS_WITH(free_two, &foreign_pair, "there are only");
     check_same(&before);
 }
 
@@ -629,6 +651,18 @@ TEST(ram_that_cannot_be_addressed_does_not_lengthen_the_array)
     CHECK_EQ(boot.frame_count, 0x800000 / PAGE);
 }
 
+/* Where frames are reached directly decides whether the array fits. */
+TEST(an_array_that_has_no_addresses_has_no_place)
+{
+    static const struct verso_range map[] = {{0, 1u << 24, true}};
+    struct verso_boot boot = {.map = map, .map_count = 1};
+    boot.direct_offset = UINTPTR_MAX - 5;
+    CHECK_EQ(verso_frame_place(&boot, 0), VERSO_NO_MEMORY);
+    boot.direct_offset = UINTPTR_MAX - (1u << 20);
+    CHECK_OK(verso_frame_place(&boot, 0));
+    CHECK_EQ(verso_frame_place(&boot, 1u << 20), VERSO_NO_MEMORY);
+}
+
 TEST(a_map_without_room_has_no_place_for_the_array)
 {
     static const struct verso_range holes[] = {
@@ -653,8 +687,10 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     a_block_comes_back_whole_when_both_buddies_are_free,
     a_block_may_be_freed_frame_by_frame, a_run_keeps_only_the_frames_asked_for,
     bulk_gives_as_many_frames_as_asked_for,
-    bulk_takes_a_chain_back_in_any_order, bulk_that_fails_has_taken_nothing,
-    a_request_stays_in_its_zone, all_frames_can_be_taken_and_come_back,
+    bulk_takes_a_chain_back_in_any_order,
+    a_long_chain_leaves_what_has_another_owner,
+    bulk_that_fails_has_taken_nothing, a_request_stays_in_its_zone,
+    all_frames_can_be_taken_and_come_back,
     a_block_is_found_though_its_frames_lie_in_the_stock,
     random_operations_keep_every_invariant,
     freeing_what_is_not_handed_out_panics, owners_and_cache_types_are_checked,
@@ -663,4 +699,5 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     boot_maps_agree_with_their_definition_page_by_page,
     the_frame_array_is_placed_in_the_lowest_gap_that_holds_it,
     ram_that_cannot_be_addressed_does_not_lengthen_the_array,
+    an_array_that_has_no_addresses_has_no_place,
     a_map_without_room_has_no_place_for_the_array);

@@ -20,7 +20,7 @@ check() {
     fi
 }
 
-echo 1..12
+echo 1..14
 check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
 check fixed-in-heap harness \
     '^Bail out! paging: fixed mapping odd at 0x6ffff000, 65536 bytes, meets the heap 0x70000000' \
@@ -50,4 +50,29 @@ check early harness '^walk: paging is not on yet' \
 check '' alloc/the_report_says_why \
     '^alloc: [0-9]* requests had no memory; the last, 123457 bytes aligned to 1 for 0x[0-9a-f]*: no frames' \
     'the report says why there was no memory'
+
+# grow BOOT SENTENCE: from 64K on, page by page, each start must end with "no
+# memory", until there is enough for one.
+grow() {
+    number=$((number + 1))
+    short=0
+    kib=64
+    while output=$(SUITE=harness/a_call host/run.sh BOOT="$1" MEM=${kib}K 2>&1)
+        echo "$output" | grep -q '^Bail out! no \(memory\|room\)'; do
+        if echo "$output" | grep -q '^Bail out! no memory'; then
+            short=$((short + 1))
+        fi
+        kib=$((kib + 4))
+    done
+    if [ $short -ge 3 ] && echo "$output" | grep -q '^ok 1 '; then
+        echo "ok $number - boot: $2"
+    else
+        echo "$output" | head -n 20 | sed 's/^/# /'
+        echo "# with ${kib}K, after $short that were too few"
+        echo "not ok $number - boot: $2"
+        failed=1
+    fi
+}
+grow '' 'a start that runs out of memory anywhere says so'
+grow fixed 'so does one with a fixed mapping'
 exit $failed

@@ -79,7 +79,7 @@ TEST_NEEDS += $(UM)/verso-test
 # through test/heap-host/inject.c.
 
 HEAP := $(BUILT)/heap
-HEAP_SUITES := node pagemap area slab alloc
+HEAP_SUITES := util node pagemap area slab alloc
 HEAP_SOURCES := $(patsubst %,src/%.c,$(STOREYS_heap) $(LISTS_heap)) \
 	$(patsubst %,test/%.c,main state $(HEAP_SUITES)) \
 	$(wildcard test/heap-host/*.c)

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# For `make coverage`: what the booted kernel does besides the suites. A
-# replay and the monitor's reports; a boot that ends in a fault.
+# For `make coverage`: what the booted kernel does besides its suites. The
+# reports, asked for at the monitor; a trace; a fault that nobody owns.
 cd "$(dirname "$0")/../.." || exit 1
 built=${BUILT:-build}
 failed=0
 number=0
-echo 1..2
+echo 1..3
 
 # boot TEXT SENTENCE WORD...: TEXT must be in what the kernel says.
 boot() {
@@ -25,6 +25,9 @@ boot() {
     fi
 }
 
-boot 'ok' 'the whole run'
-boot 'fault: ' 'a fault that nobody owns' crash=guard
+boot '^tables: 00001000-0009ffff -> 00001000 rw-k 4K' \
+    'the tables of this kernel' \
+    'cmd="frames; tables; walk 0x100000; areas; slabs; describe 0x100000; check"'
+boot '^jq  *[0-9]' 'a trace is replayed' 'cmd="replay jq.rep"'
+boot '^fault: write to' 'a fault that nobody owns ends the machine' crash=guard
 exit $failed

@@ -35,6 +35,8 @@
 extern __typeof__(verso_fault) verso_fault __attribute__((weak));
 /* The sanitizer's, where there is one. */
 void __sanitizer_print_stack_trace(void) __attribute__((weak));
+/* In the coverage build: what was counted so far is written, as by exit(). */
+void __gcov_dump(void) __attribute__((weak));
 
 static struct {
     struct verso_boot boot;
@@ -44,6 +46,8 @@ static struct {
     bool catching, probing, in_interrupt;
     char *message;
     size_t room;
+    char *captured; /* NULL: what is printed goes to stdout */
+    size_t captured_room;
 } host;
 
 VERSO_NORETURN static void bail_out(const char *what)
@@ -52,6 +56,8 @@ VERSO_NORETURN static void bail_out(const char *what)
     fflush(stdout);
     if (__sanitizer_print_stack_trace)
         __sanitizer_print_stack_trace();
+    if (__gcov_dump)
+        __gcov_dump();
     _Exit(70);
 }
 
@@ -67,10 +73,31 @@ void verso_host_panic(const char *message)
     bail_out(message);
 }
 
+void test_capture(char *text, size_t room)
+{
+    host.captured = text;
+    host.captured_room = room;
+    if (text != NULL)
+        text[0] = 0;
+}
+
+static void capture(const char *text, size_t bytes)
+{
+    while (bytes-- > 0 && host.captured_room > 1) {
+        *host.captured++ = *text++;
+        host.captured_room--;
+    }
+    *host.captured = 0;
+}
+
 /* The text may lie in the window, where a system call cannot read it. */
 void verso_host_log(const char *text, size_t bytes)
 {
     char copy[256];
+    if (host.captured != NULL) {
+        capture(text, bytes);
+        return;
+    }
     while (bytes > 0) {
         size_t part = bytes < sizeof(copy) ? bytes : sizeof(copy);
         memcpy(copy, text, part);
