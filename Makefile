@@ -46,6 +46,7 @@ help:
 	@echo '  test   all tests, on the host and in QEMU'
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
 	@echo '         does; mutants-all: by every suite'
+	@echo '  coverage  which lines of src/ and arch/ do the tests run?'
 	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
 	@echo '  bench  the figures, also into $(BENCH_JSON)'
 	@echo '  lib    $(B)/libverso.a, and -heap, -paging, -frames'
@@ -201,7 +202,7 @@ PARALLEL = +@$(MAKE) --no-print-directory \
 	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 # These start makes of their own, on the same directory: one after the other.
-ifneq ($(filter run test check bench mutants mutants-all,$(MAKECMDGOALS)),)
+ifneq ($(filter run test check bench coverage mutants mutants-all,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 

@@ -535,6 +535,7 @@ TEST(a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all)
     CHECK_EQ(verso_map_frames(window(), list, 2, VERSO_RW), VERSO_DENIED);
     CHECK_EQ(verso_map_frames(window(), list, 2, VERSO_RW | VERSO_CACHE_UC),
         VERSO_DENIED);
+    CHECK_EQ(verso_map(window(), pfn, 1, VERSO_RW), VERSO_DENIED);
     CHECK_OK(verso_unmap(PAGE_AT(2), 1));
     CHECK(test_state_hash() == before);
     CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW | VERSO_CACHE_UC));

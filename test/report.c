@@ -9,6 +9,7 @@
 #include <verso/init.h>
 #include <verso/paging.h>
 #include <verso/report.h>
+#include <verso/slab.h>
 
 #include "../kernel/machine.h"
 #include "geometry.h"
@@ -196,6 +197,23 @@ TEST(the_report_of_areas_counts_what_it_does_not_list)
     verso_free(object);
 }
 
+TEST(the_report_of_slabs_has_a_row_for_each_cache_with_objects)
+{
+    struct verso_slab_stats stats;
+    SKIP_IF_UNHEARD();
+    struct slab_desc *cache = verso_slab_create(
+        &(struct verso_slab_params){.name = "mine", .size = 100, .align = 4});
+    LISTEN(verso_report_slabs());
+    CHECK(!has("mine"));
+    void *object = verso_slab_alloc(cache);
+    verso_slab_stats(cache, &stats);
+    LISTEN(verso_report_slabs());
+    CHECK_SAID("%-16s %6u %6u %8u %8zu %6u %6u %8u %5u\n", "mine", 100u, 100u,
+        1u, stats.total, 1u, 1u, 4u, 2u);
+    verso_slab_free(cache, object);
+    verso_slab_destroy(cache);
+}
+
 TEST(the_whole_report_has_a_part_for_every_storey)
 {
     SKIP_IF_UNHEARD();
@@ -213,4 +231,5 @@ SUITE(report, the_report_of_tables_merges_neighbours_that_are_alike,
     an_address_outside_the_heap_is_described_too,
     the_report_of_frames_has_the_figures_of_the_stats,
     the_report_of_areas_counts_what_it_does_not_list,
+    the_report_of_slabs_has_a_row_for_each_cache_with_objects,
     the_whole_report_has_a_part_for_every_storey);

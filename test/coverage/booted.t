@@ -28,6 +28,6 @@ boot() {
 boot '^tables: 00001000-0009ffff -> 00001000 rw-k 4K' \
     'the tables of this kernel' \
     'cmd="frames; tables; walk 0x100000; areas; slabs; describe 0x100000; check"'
-boot '^jq  *[0-9]' 'a trace is replayed' 'cmd="replay jq.rep"'
+boot '^replay jq: .* result=ok' 'a trace is replayed' 'cmd="replay jq"'
 boot '^fault: write to' 'a fault that nobody owns ends the machine' crash=guard
 exit $failed

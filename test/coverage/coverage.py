@@ -179,6 +179,16 @@ def table(files):
 
 # ---- what did not run, and the list of it ----
 
+def function_of(text, number):
+    """The name before the first parenthesis of the last line that begins at the
+    margin: gcov has no name for what is always inlined."""
+    for line in reversed(text[:number]):
+        start = re.match(r"[A-Za-z].*?(\w+)\(", line)
+        if start and not line.endswith(";"):
+            return start.group(1)
+    return "-"
+
+
 def uncovered(files):
     """Lines as (file, function, text): numbers would move."""
     for file in files:
@@ -186,12 +196,11 @@ def uncovered(files):
             continue
         with open(file["file"], encoding="utf-8") as stream:
             text = stream.read().split("\n")
-        starts = sorted((f["lineno"], f["name"]) for f in file["functions"])
         for line in code_lines(file):
             number = line["line_number"]
             if line["count"] == 0:
-                function = [n for at, n in starts if at <= number][-1]
-                yield file["file"], function, text[number - 1].strip()
+                yield (file["file"], function_of(text, number),
+                       text[number - 1].strip())
 
 
 def listed():
