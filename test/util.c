@@ -54,7 +54,7 @@ TEST(what_cannot_be_printed_shows_itself)
     char made[8];
     CHECK_TEXT("100%", "%d%%", 100);
     CHECK_TEXT("(null)", "%s", null);
-    CHECK_EQ(verso_format(made, sizeof(made), odd), 1);
+    CHECK_EQ(verso_format(made, sizeof(made), odd, 0), 1);
     CHECK(is_equal(made, "q"));
 }
 
