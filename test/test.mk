@@ -55,22 +55,42 @@ $(UM)/verso-test: $(UM_OBJS)
 	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) \
 		-o $@ $(UM_OBJS)
 
-# Somebody else's page tables on that machine, without any of Verso.
-UM_EXAMPLE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
-	$(UM)/test/um-example/main.o
-$(UM)/test/um-example/%.o: test/um-example/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_HOST_FLAGS) -Iarch/um/machine $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/um-example: $(UM_EXAMPLE_OBJS)
-	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $(UM_EXAMPLE_OBJS)
-TEST_NEEDS += $(UM)/um-example
-
 -include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d $(UM)/*/*/*/*.d)
 
 .PHONY: um
 um: $(UM)/verso-test
 
 TEST_NEEDS += $(UM)/verso-test
+
+# ---- that machine alone, and somebody else's page tables on it ----
+#
+# build/um-machine/64 and build/um-machine/32: nothing of Verso is in them.
+
+UM_MACHINE := $(BUILT)/um-machine
+UM_ALONE := um-machine um-example um-cpus
+UM_ALONE_FLAGS := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) \
+	-Iarch/um/machine
+$(UM_MACHINE)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' >$@
+
+define um_alone
+UM_ALONE_OBJS_$(1) := $$(patsubst %.c,$(UM_MACHINE)/$(1)/%.o,$$(wildcard \
+	arch/um/machine/*.c))
+$(UM_MACHINE)/$(1)/%.o: %.c $(UM_MACHINE)/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$$(CC) -m$(1) $$(UM_ALONE_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE)): $(UM_MACHINE)/$(1)/%: \
+		$(UM_MACHINE)/$(1)/test/%/main.o $$(UM_ALONE_OBJS_$(1))
+	$$(call say,link $$@)
+	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) -o $$@ $$^
+TEST_NEEDS += $$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE))
+-include $$(wildcard $(UM_MACHINE)/$(1)/*/*/*.d)
+endef
+$(eval $(call um_alone,64))
+$(eval $(call um_alone,32))
 
 # ---- the heap alone (libverso-heap.a's sources) over another back ----
 #
@@ -117,3 +137,34 @@ $(eval $(call heap_host,32))
 .PHONY: heap
 heap: $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
 TEST_NEEDS += $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
+
+# ---- several CPUs ----
+#
+# The machine's own tests of that are um-cpus, above. build/um-cpus/verso is
+# Verso built for two. No hooks there: what ASan knows of an address is each
+# process's own.
+
+CPUS := $(BUILT)/um-cpus
+CPUS_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
+	-DCPU_COUNT_MAX=2u -Iinclude -Iarch/um
+CPUS_OBJS := $(CPUS)/test/um-cpus/verso.o \
+	$(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
+	$(patsubst %.c,$(CPUS)/%.o,$(wildcard \
+	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))))
+
+# The CPU may change in each basic block of the library.
+$(CPUS)/src/%.o: src/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) -fsanitize-coverage=trace-pc -ffreestanding \
+		$(HAS_all) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/verso: $(CPUS_OBJS) test/um-cpus/share.ld
+	$(call say,link $@)
+	$(Q)$(CC) -m32 -no-pie $(UM_SANITIZE) \
+		-Wl$(comma)-T,test/um-cpus/share.ld -o $@ $(CPUS_OBJS)
+-include $(CPUS_OBJS:.o=.d)
+TEST_NEEDS += $(CPUS)/verso

@@ -27,4 +27,5 @@ coverage:
 		UM_SANITIZE='$(COVERAGE_UM)' coverage-build
 	@JOBS=$(JOBS) test/coverage/coverage.py build/coverage
 
-coverage-build: kernel traces $(TEST_NEEDS)
+coverage-build: kernel traces um heap $(UM_MACHINE)/32/um-machine \
+	$(UM_MACHINE)/64/um-machine
