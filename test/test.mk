@@ -116,3 +116,5 @@ $(eval $(call heap_host,32))
 .PHONY: heap
 heap: build/heap/64/verso-heap-test build/heap/32/verso-heap-test
 TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test
+
+include test/fuzz/fuzz.mk

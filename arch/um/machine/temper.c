@@ -74,6 +74,8 @@ bool um_misbehave(const char *text)
     if (!text)
         return false;
     um.temper = temper;
+    memset(um.recent, 0, sizeof(um.recent));
+    um.recent_next = 0;
     um.random = 0x9e3779b97f4a7c15ull ^ temper.seed;
     um_drop_uppers();
     return true;

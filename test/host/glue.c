@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - the suites in a Linux process, on the simulated machine (arch/um).
+ * glue.c - Verso in a Linux process, on the simulated machine (arch/um).
  *
  * This file is to that machine what kernel/x86 is to a PC: host.h's functions,
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
- * Environment: MEM=64M, SEED=0x..., ACCESSOR=mirror|direct, LARGE=0 (no 4-MiB
- * pages), SUITE=name or name/test, CLASSES="16 64 4096" (alloc's), BOOT=name (a
- * boot structure that is not as it should be: boot_spoil). What it lays out:
+ * Environment: MEM=64M, ACCESSOR=mirror|direct, LARGE=0 (no 4-MiB pages),
+ * CLASSES="16 64 4096" (alloc's), BOOT=name (a boot structure that is not as it
+ * should be: boot_spoil). What it lays out:
  *
  *     UM_WINDOW   0x60000000  test_window(), 64 MiB
  *                 0x70000000  heap, 512 MiB
@@ -25,6 +25,7 @@
 
 #include "../../kernel/machine.h"
 #include "../test.h"
+#include "glue.h"
 
 #define TEST_PAGES    (64u << 20 >> VERSO_PAGE_SHIFT)
 #define HEAP_START    0x70000000u
@@ -41,7 +42,8 @@ static struct {
     struct verso_range map[1];
     struct verso_fixed fixed[1];
     sigjmp_buf panic_back, probe_back;
-    bool catching, probing, in_interrupt;
+    bool catching, probing, in_interrupt, quiet;
+    size_t ram_bytes;
     char *message;
     size_t room;
 } host;
@@ -52,7 +54,7 @@ VERSO_NORETURN static void bail_out(const char *what)
     fflush(stdout);
     if (__sanitizer_print_stack_trace)
         __sanitizer_print_stack_trace();
-    _Exit(70);
+    exit(70); /* not at once: a fuzzer keeps the input first */
 }
 
 /* ---- host.h ---- */
@@ -71,7 +73,7 @@ void verso_host_panic(const char *message)
 void verso_host_log(const char *text, size_t bytes)
 {
     char copy[256];
-    while (bytes > 0) {
+    while (bytes > 0 && !host.quiet) {
         size_t part = bytes < sizeof(copy) ? bytes : sizeof(copy);
         memcpy(copy, text, part);
         fwrite(copy, 1, part, stdout);
@@ -158,8 +160,11 @@ const char *machine_symbol(vaddr_t address, size_t *offset)
     return NULL;
 }
 
+/* The host has more, but a kernel has not. */
 void *machine_pages(size_t pages)
 {
+    if (pages > host.ram_bytes >> VERSO_PAGE_SHIFT)
+        return NULL;
     void *at = mmap(NULL, pages << VERSO_PAGE_SHIFT, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return at == MAP_FAILED ? NULL : at;
@@ -358,23 +363,39 @@ static void boot_classes(const char *text)
     }
 }
 
-int main(int argc, char **argv)
+void glue_quiet(bool quiet)
 {
-    const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
-    size_t ram_bytes = parse_bytes(option("MEM", "64M"));
-    struct um_config config = {ram_bytes,
-        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check,
-        is_table};
+    host.quiet = quiet;
+}
+
+void glue_start_machine(void)
+{
+    struct um_config config = {
+        .no_large = strcmp(option("LARGE", "1"), "0") == 0,
+        .fault = on_fault,
+        .machine_check = on_machine_check,
+        .is_table = is_table};
+    host.ram_bytes = parse_bytes(option("MEM", "64M"));
+    config.ram_bytes = host.ram_bytes;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    test_seed = strtoull(option("SEED", "0"), NULL, 0);
     um_init(&config);
-    boot_fill(ram_bytes, strcmp(option("ACCESSOR", "mirror"), "direct") == 0);
+}
+
+struct verso_boot *glue_boot(void)
+{
+    return &host.boot;
+}
+
+void glue_start(void)
+{
+    glue_start_machine();
+    boot_fill(
+        host.ram_bytes, strcmp(option("ACCESSOR", "mirror"), "direct") == 0);
     boot_classes(option("CLASSES", NULL));
-    boot_spoil(option("BOOT", ""), ram_bytes);
+    boot_spoil(option("BOOT", ""), host.ram_bytes);
     if (strcmp(option("BOOT", ""), "early") == 0)
         ask_early();
     int err = verso_init(&host.boot);
     if (err != 0)
         bail_out(verso_err_name(err));
-    return test_main(suite) == 0 ? 0 : 1;
 }
