@@ -206,6 +206,12 @@ void um_root_load(uint32_t root_pfn)
     um_invalidate_all();
 }
 
+void um_reset(void)
+{
+    um.on = false;
+    um_drop_all();
+}
+
 uint32_t um_root(void)
 {
     return um.root / PAGE;

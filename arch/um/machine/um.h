@@ -56,6 +56,8 @@ unsigned char *um_ram(void);
 /* What the CPU does. A root load keeps nothing; paging is off before the
  * first, and every access to the window is a machine check then. */
 void um_root_load(uint32_t root_pfn);
+/* As before the first: for another start of what runs on it. RAM stays. */
+void um_reset(void);
 uint32_t um_root(void);
 bool um_is_on(void);
 bool um_has_large(void);
