@@ -73,8 +73,10 @@ static uint64_t choose_bytes(void)
     switch (choice_below(8)) {
     case 0:
         return 0;
-    case 1:
-        return UINT64_MAX - choice_below(1u << 24); /* wraps, but from 0 */
+    case 1: /* wraps around, unless from 0 */
+        if (now.is_high)
+            return UINT64_MAX - choice_below(1u << 24);
+        return choice_below(1u << 24);
     case 2:
         return choice_below(3 * (uint32_t)PAGE);
     default:
@@ -193,6 +195,15 @@ static bool has_room(const struct verso_boot *boot, uint64_t from, size_t last)
     return false;
 }
 
+/* Wholly below the limits of this zone and the later ones? */
+static bool is_below(const struct verso_boot *boot, uint64_t nr, unsigned zone)
+{
+    for (unsigned z = zone; z < VERSO_ZONES; z++)
+        if (boot->zone_limit[z] != 0 && nr >= boot->zone_limit[z] / PAGE)
+            return false;
+    return true;
+}
+
 static void take_frame(
     const struct verso_boot *boot, uint32_t nr, unsigned zone)
 {
@@ -201,10 +212,8 @@ static void take_frame(
     if ((now.taken[nr / 8] >> nr % 8 & 1) != 0)
         fuzz_found("frame 0x%x is handed out twice", nr);
     now.taken[nr / 8] |= (unsigned char)(1u << nr % 8);
-    for (unsigned z = zone; z < VERSO_ZONES - 1; z++)
-        if (boot->zone_limit[z] != 0 && nr * PAGE >= boot->zone_limit[z])
-            fuzz_found("frame 0x%x of zone %u ends at 0x%llx", nr, zone,
-                (unsigned long long)boot->zone_limit[z]);
+    if (!is_below(boot, nr, zone))
+        fuzz_found("frame 0x%x is not below the limit of zone %u", nr, zone);
 }
 
 /* All there are, large blocks and low zones first; chained by their links to be
@@ -241,7 +250,8 @@ static void frames_try(const struct verso_boot *boot)
             stats.managed, used);
     size_t allowed = 0;
     for (size_t page = 0; page < boot->frame_count; page++)
-        allowed += boot_map_allows(boot, page);
+        allowed +=
+            boot_map_allows(boot, page) && is_below(boot, page, VERSO_ZONE_ANY);
     if (allowed != stats.managed)
         fuzz_found(
             "%zu frames managed, the map allows %zu", stats.managed, allowed);
@@ -357,7 +367,7 @@ void fuzz_one(const uint8_t *bytes, size_t size)
     memset(um_ram(), 0xa5, now.ram_pages * PAGE);
     memset(glue_boot(), 0, sizeof(*glue_boot()));
     now.odd = false;
-    now.is_high = choice_below(16) == 0;
+    now.is_high = choice_below(64) == 0;
     if (choice_below(4) == 0)
         try_frames();
     else

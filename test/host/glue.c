@@ -40,7 +40,7 @@ void __sanitizer_print_stack_trace(void) __attribute__((weak));
 static struct {
     struct verso_boot boot;
     struct verso_range map[1];
-    struct verso_fixed fixed[1];
+    struct verso_fixed fixed[2];
     sigjmp_buf panic_back, probe_back;
     bool catching, probing, in_interrupt, quiet;
     size_t ram_bytes;
@@ -326,6 +326,17 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         host.fixed[0].va = PAGING_WINDOW;
     if (strcmp(how, "fixed-too-high") == 0)
         host.fixed[0].pa = (uint64_t)1 << 32;
+    if (strcmp(how, "fixed-too-long") == 0)
+        host.fixed[0].bytes = UINT64_MAX - (VERSO_PAGE_SIZE - 1);
+    if (strcmp(how, "fixed-uncached-ram") == 0)
+        host.fixed[0] = (struct verso_fixed){0x50000000, UM_RAM_START,
+            ram_bytes, VERSO_RW | VERSO_CACHE_UC, "odd"};
+    if (strcmp(how, "fixed-twice") == 0) {
+        host.fixed[0].pa = 0; /* no RAM */
+        host.fixed[1] = (struct verso_fixed){0x50100000, 15 * VERSO_PAGE_SIZE,
+            VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "even"};
+        boot->fixed_count = 2;
+    }
     if (strcmp(how, "window-in-heap") == 0)
         boot->window = HEAP_START + 5 * VERSO_PAGE_SIZE;
     if (strcmp(how, "no-window") == 0)
