@@ -1211,7 +1211,7 @@ static bool overlap(vaddr_t a, uint64_t a_bytes, vaddr_t b, uint64_t b_bytes)
            b <= a + (a_bytes - 1);
 }
 
-/* Whole pages, that the machine can address. */
+/* Whole pages, that the machine can address, of a cache type that it has. */
 static void fixed_check(const struct verso_fixed *fixed)
 {
     const uint64_t last = fixed->bytes - 1;
@@ -1223,6 +1223,9 @@ static void fixed_check(const struct verso_fixed *fixed)
         "paging: fixed mapping %s of physical address %llx, %llu bytes, at %p",
         fixed->name, (unsigned long long)fixed->pa,
         (unsigned long long)fixed->bytes, (void *)fixed->va);
+    VERSO_VERIFY(cache_is_valid(fixed->flags),
+        "paging: fixed mapping %s has cache type %u, which does not exist",
+        fixed->name, (fixed->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT);
 }
 
 static bool overlap_phys(

@@ -20,7 +20,7 @@ check() {
     fi
 }
 
-echo 1..15
+echo 1..16
 check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
 check fixed-in-heap harness \
     '^Bail out! paging: fixed mapping odd at 0x6ffff000, 65536 bytes, meets the heap 0x70000000' \
@@ -34,6 +34,9 @@ check fixed-too-high harness \
 check fixed-too-long harness \
     '^Bail out! paging: fixed mapping odd of physical address 1000000, 18446744073709547520 bytes, at 0x50000000$' \
     'a fixed mapping that goes on beyond all addresses is refused at once'
+check fixed-cache-7 harness \
+    '^Bail out! paging: fixed mapping odd has cache type 7, which does not exist$' \
+    'a fixed mapping with a cache type that does not exist is refused'
 check fixed-uncached-ram harness \
     '^Bail out! paging: fixed mapping odd of frame 0x[0-9a-f]*, which is RAM, has cache type 3$' \
     'RAM that is handed out cannot be mapped uncached before'

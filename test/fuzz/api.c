@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <machine/um.h>
 #include <verso/verso.h>
@@ -37,6 +38,8 @@ struct use {
 static struct {
     unsigned operations; /* exactly; 0: as many as there are bytes for */
     struct use start;
+    unsigned inputs;
+    clock_t since;
 } api;
 
 /* A short test_state_hash(): where there are as many tables as before, the
@@ -70,6 +73,13 @@ static void use_compare(void)
     CHECK_EQ(now.nodes, api.start.nodes);
 }
 
+static void rate_print(void)
+{
+    double seconds = (double)(clock() - api.since) / CLOCKS_PER_SEC;
+    fprintf(stderr, "api: %u of %u operations, %.0f in a second of CPU time\n",
+        api.inputs, api.operations, api.inputs / seconds);
+}
+
 void fuzz_start(void)
 {
     const char *operations = getenv("OPERATIONS");
@@ -78,6 +88,9 @@ void fuzz_start(void)
     glue_start();
     api.start = use_now();
     state_save();
+    api.since = clock();
+    if (api.operations)
+        (void)atexit(rate_print);
 }
 
 /* Kind in many inputs, for speed. */
@@ -136,6 +149,7 @@ static bool is_done(unsigned done)
 void fuzz_one(const uint8_t *bytes, size_t size)
 {
     unsigned done = 0;
+    api.inputs++;
     choices_open(bytes, size);
     if (api.operations)
         choices_extend();

@@ -185,7 +185,8 @@ static bool has_room(const struct verso_boot *boot, uint64_t from, size_t last)
     for (size_t page = 0; page < last; page++)
         if (boot_map_allows(&bare, page))
             top = page;
-    size_t need = ((top + 1) * sizeof(struct frame) + PAGE - 1) / PAGE;
+    size_t need =
+        (size_t)(((top + 1) * sizeof(struct frame) + PAGE - 1) / PAGE);
     for (size_t page = 0; page < last && top > 0; page++) {
         bool allowed = page * PAGE >= from && boot_map_allows(&bare, page);
         run = allowed ? run + 1 : 0;

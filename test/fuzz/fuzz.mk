@@ -51,3 +51,15 @@ $(patsubst %,$(FUZZ_B)/%,$(FUZZ_TARGETS)): $(FUZZ_B)/%: \
 
 .PHONY: fuzz-targets
 fuzz-targets: $(patsubst %,$(FUZZ_B)/%,$(FUZZ_TARGETS))
+
+# The same without libFuzzer, by any compiler: build/um/fuzz-api, ..., for
+# test/fuzz.t.
+FUZZ_ONCE := $(patsubst %,$(UM)/fuzz-%,$(FUZZ_TARGETS))
+$(UM)/test/fuzz/%.o: test/fuzz/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(FUZZ_ONCE): $(UM)/fuzz-%: $(UM)/test/fuzz/%.o $(UM)/test/fuzz/common.o \
+		$(UM)/test/fuzz/once.o $(filter-out %/suites.o,$(UM_OBJS))
+	$(CC) -m32 -no-pie $(UM_SANITIZE) \
+		$(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) -o $@ $^
+TEST_NEEDS += $(FUZZ_ONCE)

@@ -328,6 +328,8 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         host.fixed[0].pa = (uint64_t)1 << 32;
     if (strcmp(how, "fixed-too-long") == 0)
         host.fixed[0].bytes = UINT64_MAX - (VERSO_PAGE_SIZE - 1);
+    if (strcmp(how, "fixed-cache-7") == 0)
+        host.fixed[0].flags |= VERSO_CACHE_MASK;
     if (strcmp(how, "fixed-uncached-ram") == 0)
         host.fixed[0] = (struct verso_fixed){0x50000000, UM_RAM_START,
             ram_bytes, VERSO_RW | VERSO_CACHE_UC, "odd"};
