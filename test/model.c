@@ -89,11 +89,9 @@ static size_t random_size(void)
     case 0:
         return below(120000);
     case 1:
-    case 2:
         return below(40000);
+    case 2:
     case 3:
-    case 4:
-    case 5:
         return below(5000);
     default:
         return below(300);
@@ -224,7 +222,7 @@ static void cache_step(void)
         cache_make(cache);
         return;
     }
-    for (unsigned n = below(12); n > 0; n--) {
+    for (unsigned n = below(6); n > 0; n--) {
         if (cache->used < CACHE_OBJECTS && !one_in(3))
             cache_alloc(cache);
         else if (cache->used > 0)
@@ -438,8 +436,8 @@ static bool is_mapped(size_t page, size_t pages, bool all)
 
 static void window_map(size_t page, size_t pages, unsigned rights)
 {
-    static const uint32_t shifts[] = {0, 1024, 8192, 5};
-    uint32_t first = NOWHERE + (uint32_t)page + shifts[below(4)];
+    static const uint32_t shifts[] = {0, 0, 0, 1024, 1024, 8192, 8192, 5};
+    uint32_t first = NOWHERE + (uint32_t)page + shifts[below(8)];
     int err = verso_map(window_va(page), pfn_make(first), pages, rights);
     if (err == VERSO_NO_MEMORY)
         return;
@@ -490,7 +488,7 @@ static void window_step(void)
 {
     static const unsigned rights[] = {
         0, VERSO_READ, VERSO_RW, VERSO_RX, VERSO_RW | VERSO_USER};
-    size_t page = below(WINDOW), pages = 1 + below(one_in(12) ? 1500 : 20);
+    size_t page = below(WINDOW), pages = 1 + below(one_in(24) ? 1500 : 20);
     if (one_in(4)) { /* whole large pages */
         page = page / 1024 * 1024;
         pages = 1024u << below(2);

@@ -111,6 +111,11 @@ uint32_t choice_below(uint32_t n)
     return value % n;
 }
 
+uint32_t choices_sum(void)
+{
+    return choices.hash >> 24;
+}
+
 /* ---- state ---- */
 
 /* The linker's: where the section is. */

@@ -28,6 +28,8 @@ void choices_extend(void);
 bool choices_left(void);
 /* 0 .. n - 1; 0 when the bytes are used up. */
 uint32_t choice_below(uint32_t n);
+/* A number made of all that was read: repeatable, not to be aimed at. */
+uint32_t choices_sum(void);
 
 /* ---- every input finds the same state ---- */
 

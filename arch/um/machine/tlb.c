@@ -32,8 +32,9 @@ static void window_close(uintptr_t va, size_t bytes)
 static void window_open(size_t page, uint32_t pa, bool writable)
 {
     void *at = mmap((void *)um_va_of(page), PAGE,
-        writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
-        um.fd, (off_t)(pa - UM_RAM_START));
+        writable ? PROT_READ | PROT_WRITE : PROT_READ,
+        MAP_SHARED | MAP_FIXED, um.fd,
+        (off_t)(pa - UM_RAM_START));
     if (at == MAP_FAILED)
         um_die("cannot fill the TLB");
 }
