@@ -120,10 +120,10 @@ void machine_panic(const char *message)
 
 void machine_mirror(struct machine_mirror *mirror)
 {
-    mirror->slot = UM_MIRROR_SLOT;
-    mirror->tables = (vaddr_t)UM_MIRROR_SLOT << 22;
+    mirror->slot = um_mirror_slot();
+    mirror->tables = (vaddr_t)um_mirror_slot() << um_shift(UM_LEVELS - 1);
     mirror->directory =
-        mirror->tables + ((vaddr_t)UM_MIRROR_SLOT << VERSO_PAGE_SHIFT);
+        mirror->tables + ((vaddr_t)um_mirror_slot() << VERSO_PAGE_SHIFT);
     mirror->bytes = 1u << 22;
 }
 
@@ -264,7 +264,7 @@ size_t test_audit(void)
 vaddr_t test_window(size_t *pages)
 {
     *pages = TEST_PAGES;
-    return UM_WINDOW;
+    return um_window();
 }
 
 /* "64M", "4096K", "1G", or bytes. */
@@ -296,7 +296,7 @@ static void boot_fill(size_t ram_bytes, bool direct)
     boot->map = host.map;
     boot->map_count = 1;
     boot->zone_limit[0] = UM_RAM_START + ram_bytes / 2;
-    boot->mirror_slot = UM_MIRROR_SLOT;
+    boot->mirror_slot = um_mirror_slot();
     boot->direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
     boot->direct_bytes = direct ? boot->zone_limit[0] : 0;
     boot->use_direct = direct;
@@ -344,7 +344,9 @@ static void boot_spoil(const char *how, size_t ram_bytes)
     if (strcmp(how, "no-window") == 0)
         boot->window = 0;
     if (strcmp(how, "heap-in-mirror") == 0)
-        boot->heap_start = ((vaddr_t)UM_MIRROR_SLOT << 22) - VERSO_PAGE_SIZE;
+        boot->heap_start =
+            ((vaddr_t)um_mirror_slot() << um_shift(UM_LEVELS - 1)) -
+            VERSO_PAGE_SIZE;
     if (strcmp(how, "no-classes") == 0)
         boot->classes = no_classes;
     if (strcmp(how, "limit") == 0)
