@@ -8,8 +8,7 @@ failed=0
 echo 1..3
 for target in api boot trace; do
     number=$((number + 1))
-    if output=$(timeout 100 "build/um/fuzz-$target" "test/corpus/$target"/* 2>&1)
-    then
+    if output=$(timeout 100 "build/um/fuzz-$target" 2>&1); then
         echo "ok $number - fuzz: the corpus of $target"
     else
         # an input that fails is the one whose line is missing
