@@ -66,7 +66,7 @@ TEST_NEEDS += $(UM)/verso-test
 #
 # build/um-machine/64 and build/um-machine/32: nothing of Verso is in them.
 
-UM_ALONE := um-machine um-example
+UM_ALONE := um-machine um-example um-cpus
 UM_ALONE_FLAGS := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) \
 	-Iarch/um/machine
 build/um-machine/flags: FORCE
@@ -135,5 +135,36 @@ $(eval $(call heap_host,32))
 .PHONY: heap
 heap: build/heap/64/verso-heap-test build/heap/32/verso-heap-test
 TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test
+
+# ---- several CPUs ----
+#
+# The machine's own tests of that are um-cpus, above. build/um-cpus/verso is
+# Verso built for two. No hooks there: what ASan knows of an address is each
+# process's own.
+
+CPUS := build/um-cpus
+CPUS_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
+	-DCPU_COUNT_MAX=2u -Iinclude -Iarch/um
+CPUS_OBJS := $(CPUS)/test/um-cpus/verso.o \
+	$(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
+	$(patsubst %.c,$(CPUS)/%.o,$(wildcard \
+	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))))
+
+# The CPU may change in each basic block of the library.
+$(CPUS)/src/%.o: src/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) -fsanitize-coverage=trace-pc -ffreestanding \
+		$(HAS_all) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/verso: $(CPUS_OBJS) test/um-cpus/share.ld
+	$(call say,link $@)
+	$(Q)$(CC) -m32 -no-pie $(UM_SANITIZE) \
+		-Wl$(comma)-T,test/um-cpus/share.ld -o $@ $(CPUS_OBJS)
+-include $(CPUS_OBJS:.o=.d)
+TEST_NEEDS += $(CPUS)/verso
 
 include test/fuzz/fuzz.mk

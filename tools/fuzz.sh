@@ -59,8 +59,9 @@ if [ "$time" = rate ]; then
     rate 64 3000
     exit
 fi
+[ $# -gt 0 ] || set -- api boot trace
 failed=0
-for target in ${*:-api boot trace}; do
+for target; do
     fuzz "$target" "$time" || failed=1
 done
 exit $failed

@@ -146,6 +146,19 @@ static void user_enter(void)
     }
 }
 
+bool um_user_leave(void)
+{
+    const bool was_user = um.user;
+    um.user = false;
+    return was_user;
+}
+
+void um_user_return(bool was_user)
+{
+    if (was_user)
+        user_enter();
+}
+
 void um_user(void (*run)(void *arg), void *arg)
 {
     user_enter();
@@ -156,11 +169,9 @@ void um_user(void (*run)(void *arg), void *arg)
 /* Called by the trampoline, on the stack of the access. */
 void um_deliver(uintptr_t va, unsigned code)
 {
-    const bool was_user = um.user;
-    um.user = false;
+    const bool was_user = um_user_leave();
     um.config.fault(va, code);
-    if (was_user)
-        user_enter();
+    um_user_return(was_user);
 }
 
 /* ---- signals ---- */
@@ -217,6 +228,7 @@ void um_invalidate(uintptr_t va)
 {
     if (!um_is_window(va))
         return;
+    um_point(__builtin_return_address(0));
     um.stats.invalidations++;
     um_mischief_at(va);
     um_note(va);
@@ -234,11 +246,13 @@ static void flush(bool but_global)
 
 void um_invalidate_all(void)
 {
+    um_point(__builtin_return_address(0));
     flush(false);
 }
 
 void um_root_load(uint32_t root_pfn)
 {
+    um_point(__builtin_return_address(0));
     um.root = (um_phys_t)root_pfn * PAGE;
     um.on = true;
     flush(true);
