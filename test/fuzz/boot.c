@@ -176,15 +176,18 @@ static void choose_heap(struct verso_boot *boot)
 
 /* ---- what must hold ---- */
 
-/* Would a run of free pages hold the array? Pages below `from` are none. */
+/* Would a run of free pages from there on hold the array, which has a frame for
+ * each page up to the end of RAM, reserved or not? */
 static bool has_room(const struct verso_boot *boot, uint64_t from, size_t last)
 {
     struct verso_boot bare = *boot;
     size_t top = 0, run = 0;
     bare.frames = NULL;
     for (size_t page = 0; page < last; page++)
-        if (boot_map_allows(&bare, page))
-            top = page;
+        for (size_t i = 0; i < boot->map_count; i++)
+            if (boot->map[i].usable &&
+                boot_map_touches(&boot->map[i], page, true))
+                top = page;
     size_t need =
         (size_t)(((top + 1) * sizeof(struct frame) + PAGE - 1) / PAGE);
     for (size_t page = 0; page < last && top > 0; page++) {
