@@ -10,6 +10,8 @@ CMD   ?=
 SEED  ?=
 SUITE ?=
 MUTANT ?=
+TIME  ?= 60
+FUZZ  ?=
 JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
 
 ifeq ($(origin CC),default)
@@ -37,7 +39,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help run test check lib bench clean deps kernel tests traces mutants \
-	mutants-all
+	mutants-all fuzz
 
 help:
 	@echo 'Targets:'
@@ -47,6 +49,7 @@ help:
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
 	@echo '         does; mutants-all: by every suite'
 	@echo '  coverage  which lines of src/ and arch/ do the tests run?'
+	@echo '  fuzz   TIME seconds each of three fuzz targets, or of FUZZ=api, boot, trace'
 	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
 	@echo '  bench  the figures, also into $(BENCH_JSON)'
 	@echo '  lib    $(B)/libverso.a, and -heap, -paging, -frames'
@@ -202,7 +205,7 @@ PARALLEL = +@$(MAKE) --no-print-directory \
 	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 # These start makes of their own, on the same directory: one after the other.
-ifneq ($(filter run test check bench coverage mutants mutants-all,$(MAKECMDGOALS)),)
+ifneq ($(filter run test check bench coverage mutants mutants-all fuzz,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
@@ -236,6 +239,11 @@ mutants mutants-all:
 	@tools/deps.sh test
 	@CC='$(CC)' MAKE='$(MAKE)' JOBS=$(JOBS) test/mutants/run.py \
 		$(if $(filter mutants-all,$@),--all) $(MUTANT)
+
+fuzz:
+	@tools/deps.sh fuzz
+	$(PARALLEL) fuzz-targets
+	@tools/fuzz.sh $(TIME) $(FUZZ)
 
 check:
 	@tools/deps.sh run test check

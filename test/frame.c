@@ -8,6 +8,7 @@
  */
 #include "../src/frame.h"
 
+#include "boot-map.h"
 #include "test.h"
 
 #define ORDER_MAX (VERSO_FRAME_ORDERS - 1u)
@@ -511,42 +512,9 @@ TEST(a_cache_type_that_does_not_exist_is_refused)
 
 /* ---- boot maps ---- */
 
-#define PAGE       ((uint64_t)VERSO_PAGE_SIZE)
+#define PAGE       BOOT_MAP_PAGE
 #define WINDOW     512u /* pages that are looked at */
 #define RANGES_MAX 10u
-
-static bool touches(const struct verso_range *r, uint64_t page, bool whole)
-{
-    const uint64_t first = page * PAGE, last = first + PAGE - 1;
-    if (r->bytes == 0)
-        return false;
-    uint64_t end = r->start + (r->bytes - 1); /* the last byte */
-    if (end < r->start)
-        end = UINT64_MAX;
-    if (whole)
-        return r->start <= first && last <= end;
-    return r->start <= last && first <= end;
-}
-
-/* The definition, page by page: wholly in a usable range, touched by no
- * other. */
-static bool is_usable(const struct verso_boot *boot, uint64_t page)
-{
-    bool usable = false;
-    if (page == 0 || (sizeof(verso_phys_t) == 4 && page >= 1u << 20))
-        return false;
-    for (size_t i = 0; i < boot->map_count; i++) {
-        if (!boot->map[i].usable && touches(&boot->map[i], page, false))
-            return false;
-        usable |= boot->map[i].usable && touches(&boot->map[i], page, true);
-    }
-    for (size_t i = 0; i < boot->reserved_count; i++)
-        if (touches(&boot->reserved[i], page, false))
-            return false;
-    struct verso_range array = {
-        boot->frames_pa, boot->frame_count * sizeof(struct frame), false};
-    return usable && !(boot->frames != NULL && touches(&array, page, false));
-}
 
 static void random_range(struct verso_range *range, uint64_t base)
 {
@@ -597,7 +565,7 @@ TEST(boot_maps_agree_with_their_definition_page_by_page)
             if (more && page >= gap.end)
                 more = verso_i_frame_find_gap(&boot, gap.end, &gap);
             bool found = more && gap.start <= page && page < gap.end;
-            if (!CHECK_EQ(found, is_usable(&boot, page)))
+            if (!CHECK_EQ(found, boot_map_allows(&boot, page)))
                 break;
         }
     }
@@ -630,12 +598,12 @@ TEST(the_frame_array_is_placed_in_the_lowest_gap_that_holds_it)
         uint64_t run = 0, page = (from + PAGE - 1) / PAGE;
         boot.frames = NULL; /* is free as long as nobody is there */
         for (; run < pages && page < place + pages; page++)
-            run = is_usable(&boot, page) ? run + 1 : 0;
+            run = boot_map_allows(&boot, page) ? run + 1 : 0;
         CHECK_EQ(run, pages);
         CHECK_EQ(page, place + pages);
         CHECK_EQ(boot.frames_pa % PAGE, 0);
         for (page = boot.frame_count; page < 2 * WINDOW; page++)
-            CHECK(!is_usable(&boot, page));
+            CHECK(!boot_map_allows(&boot, page));
     }
 }
 

@@ -100,7 +100,7 @@ uint32_t test_random_below(uint32_t n);
  * nothing is a failure too. */
 int test_main(const char *which);
 
-/* Supplied by the glue (test/host/main.c, the kernel): addresses outside the
+/* Supplied by the glue (test/host/glue.c, the kernel): addresses outside the
  * heap that nobody uses, 4-MiB aligned, for tests of paging. */
 vaddr_t test_window(size_t *pages);
 

@@ -168,3 +168,5 @@ $(CPUS)/verso: $(CPUS_OBJS) test/um-cpus/share.ld
 		-Wl$(comma)-T,test/um-cpus/share.ld -o $@ $(CPUS_OBJS)
 -include $(CPUS_OBJS:.o=.d)
 TEST_NEEDS += $(CPUS)/verso
+
+include test/fuzz/fuzz.mk

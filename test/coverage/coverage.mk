@@ -8,7 +8,7 @@
 COVERAGE ?=
 # -O0: a line is counted when it runs, not what the optimiser made of it. The
 # sanitizers stay away, and the hooks that tell them what is free.
-COVERAGE_UM  := --coverage -Wl$(comma)-u,__gcov_dump
+COVERAGE_UM  := --coverage
 COVERAGE_X86 := -fprofile-arcs -ftest-coverage -fprofile-info-section=gcov_info
 
 ifneq ($(COVERAGE),)
