@@ -5,4 +5,4 @@
 cd "$(dirname "$0")/.." || exit 1
 export ASAN_OPTIONS="detect_leaks=1:fast_unwind_on_fatal=1"
 unset UM
-exec timeout 120 build/um-machine/64/um-cpus
+exec timeout 120 "${BUILT:-build}"/um-machine/64/um-cpus

@@ -81,6 +81,8 @@ bool um_misbehave(const char *text)
     if (!text)
         return false;
     um.temper = temper;
+    memset(um.recent, 0, sizeof(um.recent));
+    um.recent_next = 0;
     random_start(0);
     um_drop_uppers();
     return true;

@@ -76,6 +76,8 @@ unsigned um_mirror_slot(void);
 /* What the CPU does. A root load keeps nothing but global pages; paging is off
  * before the first, and every access to a window is a machine check then. */
 void um_root_load(uint32_t root_pfn);
+/* As before the first: for another start of what runs on it. RAM stays. */
+void um_reset(void);
 uint32_t um_root(void);
 bool um_is_on(void);
 unsigned um_levels(void);
