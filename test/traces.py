@@ -226,6 +226,13 @@ def test_commands(tap):
                  [f"status {status}, wanted: {message}", output])
 
 
+def test_words(tap):
+    status, output = boot.boot(['"cmd=check; areas; quit"', "seed=1"])
+    tap.test(status == 0 and "check: every invariant holds" in output and
+             "areas: 0 in use" in output,
+             "words: one that GRUB put between quotes", [output])
+
+
 def test_terminal(tap):
     """With a terminal, the run stays at the prompt until somebody leaves."""
     ours, theirs = pty.openpty()
@@ -263,7 +270,7 @@ def test_terminal(tap):
 
 
 def main():
-    tap = boot.Tap(len(BAD) + 1 + 3 + 5 + 7 + 17 + 1)
+    tap = boot.Tap(len(BAD) + 1 + 3 + 5 + 7 + 17 + 1 + 1)
     packed = os.path.join(boot.ROOT, PACKED)
     kept = os.path.join(boot.ROOT, PLACE, "kept.tar")
     if os.path.exists(packed):
@@ -274,6 +281,7 @@ def main():
         test_bad_files(tap)
         test_bad_archives(tap)
         test_commands(tap)
+        test_words(tap)
         test_terminal(tap)
     finally:
         if os.path.exists(kept):

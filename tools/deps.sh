@@ -4,6 +4,8 @@
 #
 #     run     build the kernel and boot it
 #     run-um  the same as a Linux process (ARCH=um)
+#     iso     make an image that GRUB starts the kernel from (ISO=1)
+#     efi     boot it by UEFI (ISO=efi), beside iso
 #     test    the tests as well
 #     check   the checks of `make check`
 #
@@ -30,6 +32,13 @@ run-um|command -v gzip|gzip|gzip|gzip|gzip
 run-um|command -v tar|tar|tar|tar|tar
 run-um|command -v awk|mawk|gawk|gawk|gawk
 run-um|command -v timeout|coreutils|coreutils|coreutils|coreutils
+iso|command -v grub-mkrescue || command -v grub2-mkrescue|grub-common|grub2-tools-extra|grub|grub
+iso|ls -d /usr/lib/grub/i386-pc|grub-pc-bin|grub2-pc-modules|grub|grub-bios
+iso|command -v xorriso|xorriso|xorriso|libisoburn|xorriso
+iso|command -v mformat|mtools|mtools|mtools|mtools
+efi|command -v qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|qemu-system-x86_64
+efi|ls -d /usr/lib/grub/x86_64-efi|grub-efi-amd64-bin|grub2-efi-x64-modules|grub|grub-efi
+efi|tools/ovmf.sh|ovmf|edk2-ovmf|edk2-ovmf|ovmf
 test|command -v prove|perl|perl-Test-Harness|perl|perl-utils
 test|command -v python3|python3|python3|python|python3
 test|command -v patch|patch|patch|patch|patch
