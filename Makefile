@@ -44,6 +44,8 @@ help:
 	@echo '  run    build, boot (in QEMU), replay the traces, report; then, on a terminal,'
 	@echo '         the monitor'
 	@echo '  test   all tests, on the host and in QEMU'
+	@echo '  test-bochs, test-v86, test-grub  on these machines, by this loader (minutes)'
+	@echo '  booted  all of that once, and the table of docs/booted.md'
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
 	@echo '         does; mutants-all: by every suite'
 	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
@@ -238,6 +240,12 @@ $(MACHINE_TESTS): test-%:
 	$(PARALLEL) kernel traces
 	@ARCH=$(ARCH) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) \
 		$(wildcard test/machines/$*-*.t)
+
+# The table of docs/booted.md. ROWS="q35 UEFI": of it only these.
+booted:
+	@tools/deps.sh $(DEPS) test iso $(foreach m,$(MACHINES),$(DEPS_$m))
+	$(PARALLEL) kernel traces
+	@test/booted.py $(ROWS)
 
 # What the tests need built; test.mk adds to TEST_NEEDS.
 tests: kernel lib traces $(TEST_NEEDS)

@@ -6,6 +6,8 @@
 #     run-um  the same as a Linux process (ARCH=um)
 #     iso     make an image that GRUB starts the kernel from (ISO=1)
 #     efi     boot it by UEFI (ISO=efi), beside iso
+#     bochs   Bochs, beside iso
+#     v86     v86's package comes by npm (v86.sh), beside what is here
 #     test    the tests as well
 #     check   the checks of `make check`
 #
@@ -39,6 +41,13 @@ iso|command -v mformat|mtools|mtools|mtools|mtools
 efi|command -v qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|qemu-system-x86_64
 efi|ls -d /usr/lib/grub/x86_64-efi|grub-efi-amd64-bin|grub2-efi-x64-modules|grub|grub-efi
 efi|tools/ovmf.sh|ovmf|edk2-ovmf|edk2-ovmf|ovmf
+bochs|command -v bochs|bochs|bochs|bochs|bochs
+bochs|ls /usr/lib/*/bochs/plugins/libbx_term* /usr/lib*/bochs/plugins/libbx_term*|bochs-term|-|-|-
+bochs|ls /usr/share/bochs/BIOS-bochs-latest|bochsbios|bochs|bochs|bochs
+bochs|ls /usr/share/bochs/VGABIOS-lgpl-latest|vgabios|bochs|bochs|bochs
+v86|command -v node|nodejs|nodejs|nodejs|nodejs
+v86|command -v npm|npm|npm|npm|npm
+v86|ls /usr/share/seabios/bios.bin /usr/share/seabios/vgabios-stdvga.bin|seabios|seabios-bin|seabios|seabios
 test|command -v prove|perl|perl-Test-Harness|perl|perl-utils
 test|command -v python3|python3|python3|python|python3
 test|command -v patch|patch|patch|patch|patch
