@@ -218,6 +218,7 @@ def test_commands(tap):
             ("alloc 4000000000", False, "no memory"),
             ("free 0x80000000", False, "was not allocated here"),
             ("replay nobody", False, "replay: no trace nobody in the archive"),
+            ("test; areas", True, "areas: 0 in use (0 pages)"),
             ("test nobody", False, "1..0"),
             ("fault 0", False, "fault: write to a page that is not present")):
         status, output = make_run(trace, f"CMD={command}")
@@ -270,7 +271,7 @@ def test_terminal(tap):
 
 
 def main():
-    tap = boot.Tap(len(BAD) + 1 + 3 + 5 + 7 + 17 + 1 + 1)
+    tap = boot.Tap(len(BAD) + 1 + 3 + 5 + 7 + 18 + 1 + 1)
     packed = os.path.join(boot.ROOT, PACKED)
     kept = os.path.join(boot.ROOT, PLACE, "kept.tar")
     if os.path.exists(packed):

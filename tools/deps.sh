@@ -42,7 +42,6 @@ efi|command -v qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-syst
 efi|ls -d /usr/lib/grub/x86_64-efi|grub-efi-amd64-bin|grub2-efi-x64-modules|grub|grub-efi
 efi|tools/ovmf.sh|ovmf|edk2-ovmf|edk2-ovmf|ovmf
 bochs|command -v bochs|bochs|bochs|bochs|bochs
-bochs|ls /usr/lib/*/bochs/plugins/libbx_term* /usr/lib*/bochs/plugins/libbx_term*|bochs-term|-|-|-
 bochs|ls /usr/share/bochs/BIOS-bochs-latest|bochsbios|bochs|bochs|bochs
 bochs|ls /usr/share/bochs/VGABIOS-lgpl-latest|vgabios|bochs|bochs|bochs
 v86|command -v node|nodejs|nodejs|nodejs|nodejs
