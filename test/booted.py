@@ -103,7 +103,8 @@ def main():
         print(line, flush=True)
         table += line + "\n"
         if failed:
-            notes += f"\n{row[0]}, {row[1]}, {row[2]}: not passed:\n\n"
+            notes += f"\n{row[0]}, {row[1]}, {row[2]}: not passed " \
+                "([why](testing.md#other-machines-and-loaders)):\n\n"
             notes += "".join(f"- {test}\n" for test in failed)
     if words:
         print(notes)

@@ -7,7 +7,7 @@
 # 4.10.2.3: INVLPG invalidates all entries of the translation). The tests that
 # notice are marked TODO; any other that fails, fails.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 RUNNER=tools/v86.sh ./qemu.sh "$@" | awk '
     /^not ok .* small pages where a large one was show their own frames$/ ||
     /^not ok .* a split keeps what the large page was used for$/ ||
