@@ -109,9 +109,9 @@ vaddr_t test_window(size_t *pages);
  * number. The runner asks after every test; a test may. */
 extern size_t test_audit(void) __attribute__((weak));
 
-/* Supplied where what is printed can be had back (um); else NULL. From now on it
- * goes into `text`, with a 0 at its end; what is too much is lost. NULL: to the
- * output again. */
+/* Supplied where what is printed can be had back (um); else NULL. From now on
+ * it goes into `text`, with a 0 at its end; what is too much is lost. NULL: to
+ * the output again. */
 extern void test_capture(char *text, size_t room) __attribute__((weak));
 
 /* Does the machine set accessed and dirty without an access, as any CPU may?
