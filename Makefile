@@ -11,6 +11,8 @@ ISO   ?=
 SEED  ?=
 SUITE ?=
 MUTANT ?=
+TIME  ?= 60
+FUZZ  ?=
 JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
 
 ifeq ($(origin CC),default)
@@ -22,7 +24,8 @@ NM ?= nm
 
 # Two compilers, or two sets of flags, may share the directory: when they
 # change, everything is compiled again (see `flags` below).
-B := build/$(ARCH)
+BUILT := build
+B := $(BUILT)/$(ARCH)
 
 # Objects, where a port does not say otherwise.
 O := $(B)
@@ -37,7 +40,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help run test check lib bench clean deps kernel tests traces mutants \
-	mutants-all test-grub test-bochs test-v86 booted
+	mutants-all fuzz test-grub test-bochs test-v86 booted
 
 help:
 	@echo 'Targets:'
@@ -48,6 +51,8 @@ help:
 	@echo '  booted  all of that once, and the table of docs/booted.md'
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
 	@echo '         does; mutants-all: by every suite'
+	@echo '  coverage  which lines of src/ and arch/ do the tests run?'
+	@echo '  fuzz   TIME seconds each of three fuzz targets, or of FUZZ=api, boot, trace'
 	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
 	@echo '  bench  the figures, also into $(BENCH_JSON)'
 	@echo '  lib    $(B)/libverso.a, and -heap, -paging, -frames'
@@ -89,7 +94,7 @@ KERNEL_FLAGS := $(PRODUCT) -Ikernel
 TEST_FLAGS := $(PRODUCT) -Isrc -Ikernel -Itest
 
 # Rewritten only when it changes; every object depends on it.
-FLAGS_NOW := $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
+FLAGS_NOW = $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
 $(O)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
@@ -148,6 +153,7 @@ SUITE_OBJS := $(patsubst %.c,$(O)/%.o,$(filter-out test/inject%.c, \
 WRAPS :=
 TEST_NEEDS :=
 -include test/test.mk
+-include test/coverage/coverage.mk
 
 INJECT_verso      := $(O)/test/inject-none.o
 INJECT_verso-test := $(O)/test/inject.o
@@ -203,8 +209,8 @@ PARALLEL = +@$(MAKE) --no-print-directory \
 	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 # These start makes of their own, on the same directory: one after the other.
-ifneq ($(filter run test test-% booted check bench mutants mutants-all, \
-	$(MAKECMDGOALS)),)
+ifneq ($(filter run test test-% booted check bench coverage mutants \
+	mutants-all fuzz,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
@@ -259,6 +265,11 @@ mutants mutants-all:
 	@tools/deps.sh test
 	@CC='$(CC)' MAKE='$(MAKE)' JOBS=$(JOBS) test/mutants/run.py \
 		$(if $(filter mutants-all,$@),--all) $(MUTANT)
+
+fuzz:
+	@tools/deps.sh fuzz
+	$(PARALLEL) fuzz-targets
+	@tools/fuzz.sh $(TIME) $(FUZZ)
 
 check:
 	@tools/deps.sh run test check

@@ -15,7 +15,8 @@ status=$(mktemp)
 trap 'rm -f "$status"' EXIT
 {
     MEM=$mem INTERACTIVE=no TIMEOUT="${TIMEOUT:-300}" \
-        "${RUNNER:-tools/qemu.sh}" build/x86/verso-test.elf - "$test" "$@" && echo 0 >"$status" ||
+        "${RUNNER:-tools/qemu.sh}" "${BUILT:-build}"/x86/verso-test.elf - \
+        "$test" "$@" && echo 0 >"$status" ||
         echo 1 >"$status"
 } | tr -d '\r' | sed -E '/^(ok|not ok|1\.\.|#|TAP version|Bail out!)/!s/^/# /'
 exit "$(cat "$status")"

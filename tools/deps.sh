@@ -10,6 +10,8 @@
 #     v86     v86's package comes by npm (v86.sh), beside what is here
 #     test    the tests as well
 #     check   the checks of `make check`
+#     coverage  `make coverage`
+#     fuzz    `make fuzz`: libFuzzer
 #
 # Installs by the system's package manager, through sudo unless root; asks
 # nothing. Does nothing if nothing is missing. If it cannot install, it says
@@ -52,12 +54,15 @@ test|command -v python3|python3|python3|python|python3
 test|command -v patch|patch|patch|patch|patch
 test|try_link|libc6-dev|glibc-devel|glibc|musl-dev
 test|try_link -m32 -fsanitize=address,undefined|gcc-multilib|glibc-devel.i686 libgcc.i686 libasan.i686 libubsan.i686|lib32-glibc lib32-gcc-libs|-
+coverage|command -v gcovr|gcovr|gcovr|-|gcovr
 check|command -v clang|clang|clang|clang|clang
 check|command -v clang-format|clang-format|clang-tools-extra|-|clang-extra-tools
 check|command -v cppcheck|cppcheck|cppcheck|cppcheck|cppcheck
 check|command -v objdump|binutils|binutils|binutils|binutils
 check|command -v python3|python3|python3|python|python3
 check|command -v git|git|git|git|git
+fuzz|command -v clang|clang|clang|clang|clang
+fuzz|try_fuzz -m32|gcc-multilib libclang-rt-14-dev lib32stdc++-12-dev|compiler-rt glibc-devel.i686 libstdc++-devel.i686|compiler-rt lib32-glibc lib32-gcc-libs|-
 EOF
 }
 
@@ -66,6 +71,17 @@ try_link() {
     result=0
     echo 'int main(void) { return 0; }' |
         gcc -x c "$@" -o "$out" - 2>/dev/null || result=1
+    rm -f "$out"
+    return $result
+}
+
+# A target is nothing but this function.
+try_fuzz() {
+    out=$(mktemp)
+    result=0
+    echo 'int LLVMFuzzerTestOneInput(const char *at, int n) { return 0; }' |
+        clang -x c "$@" -fsanitize=fuzzer,address,undefined -o "$out" - \
+            2>/dev/null || result=1
     rm -f "$out"
     return $result
 }
