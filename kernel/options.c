@@ -6,8 +6,9 @@
  *
  * A word is KEY or KEY=VALUE; a value in "..." may contain spaces. A KEY alone
  * has the empty value. GRUB puts its quotes around the whole of a word that has
- * spaces in it, so those mean the same. The last of two equal keys counts. The words are cut
- * apart in a copy: machine_option() answers with pointers into it.
+ * spaces in it, so those mean the same. The last of two equal keys counts. The
+ * words are cut apart in a copy: machine_option() answers with pointers into
+ * it.
  */
 #include <verso/verso.h>
 
