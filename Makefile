@@ -7,6 +7,7 @@ ARCH  ?= x86
 MEM   ?= 64M
 TRACE ?= $(sort $(wildcard traces/*.rep traces/*.rep.gz))
 CMD   ?=
+ISO   ?=
 SEED  ?=
 SUITE ?=
 MUTANT ?=
@@ -39,13 +40,15 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help run test check lib bench clean deps kernel tests traces mutants \
-	mutants-all fuzz
+	mutants-all fuzz test-grub test-bochs test-v86 booted
 
 help:
 	@echo 'Targets:'
 	@echo '  run    build, boot (in QEMU), replay the traces, report; then, on a terminal,'
 	@echo '         the monitor'
 	@echo '  test   all tests, on the host and in QEMU'
+	@echo '  test-bochs, test-v86, test-grub  on these machines, by this loader (minutes)'
+	@echo '  booted  all of that once, and the table of docs/booted.md'
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
 	@echo '         does; mutants-all: by every suite'
 	@echo '  coverage  which lines of src/ and arch/ do the tests run?'
@@ -61,6 +64,7 @@ help:
 	@echo '  MEM=$(MEM)  memory of the machine'
 	@echo '  TRACE="a.rep b.rep.gz"  traces to replay instead of the bundled ones'
 	@echo '  CMD="areas; slabs; check; quit"  monitor commands, instead of the replay'
+	@echo '  ISO=1  GRUB starts the kernel, from build/$(ARCH)/verso.iso; ISO=efi: by UEFI'
 	@echo '  SEED=N  of the randomised tests   SUITE=NAME  one suite in the kernel'
 	@echo '  MUTANT=012  of the mutants, those whose names begin so'
 	@echo '  CC=$(CC)  gcc or clang   CFLAGS=  more flags, as -DVERSO_DEBUG=1'
@@ -205,19 +209,22 @@ PARALLEL = +@$(MAKE) --no-print-directory \
 	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 # These start makes of their own, on the same directory: one after the other.
-ifneq ($(filter run test check bench coverage mutants mutants-all fuzz,$(MAKECMDGOALS)),)
+ifneq ($(filter run test test-% booted check bench coverage mutants \
+	mutants-all fuzz,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
 # Quoted for the shell; the kernel reads the value between its own quotes.
 RUN_WORDS = $(BOOT_WORDS) $(if $(CMD),'cmd="$(CMD)"')
-RUN_ENV = MEM=$(MEM) $(if $(CMD)$(WORDS),INTERACTIVE=no)
+RUN_ENV = MEM=$(MEM) ISO=$(ISO) $(if $(CMD)$(WORDS),INTERACTIVE=no)
+
+ISO_DEPS := $(if $(ISO),iso) $(if $(findstring efi,$(ISO)),efi)
 
 deps:
 	@tools/deps.sh run test check run-um
 
 run:
-	@tools/deps.sh $(DEPS)
+	@tools/deps.sh $(DEPS) $(ISO_DEPS)
 	$(PARALLEL) $(VERSO)
 	@tools/pack.sh $(B)/traces.tar $(TRACE)
 	@$(RUN_ENV) $(RUNNER) $(VERSO) $(B)/traces.tar $(RUN_WORDS)
@@ -226,6 +233,25 @@ test:
 	@tools/deps.sh $(DEPS) test
 	$(PARALLEL) tests
 	@ARCH=$(ARCH) BUILD=$(B) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) $(TESTS)
+
+# On other people's machines, and by their boot loaders: test/machines/.
+# These start QEMU or another emulator for ten times as long as `make test`.
+MACHINES := grub bochs v86
+DEPS_grub := efi
+DEPS_bochs := bochs
+DEPS_v86 := v86
+MACHINE_TESTS := $(patsubst %,test-%,$(MACHINES))
+$(MACHINE_TESTS): test-%:
+	@tools/deps.sh $(DEPS) test iso $(DEPS_$*)
+	$(PARALLEL) kernel traces
+	@ARCH=$(ARCH) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) \
+		$(wildcard test/machines/$*-*.t)
+
+# The table of docs/booted.md. ROWS="q35 UEFI": of it only these.
+booted:
+	@tools/deps.sh $(DEPS) test iso $(foreach m,$(MACHINES),$(DEPS_$m))
+	$(PARALLEL) kernel traces
+	@test/booted.py $(ROWS)
 
 # What the tests need built; test.mk adds to TEST_NEEDS.
 tests: kernel lib traces $(TEST_NEEDS)
