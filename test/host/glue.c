@@ -6,7 +6,7 @@
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
  * Environment: MEM=64M, ACCESSOR=mirror|direct, LARGE=0 (no large
  * pages; LARGE=1: none of 1 GiB), GLOBAL=0 (no global ones), LEVELS=5,
- * CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
+ * LOW=1 (addresses that valgrind can have), CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
  * structure that is not as it should be: boot_spoil). What it lays out:
  *
  *     32-bit      64-bit
@@ -31,12 +31,12 @@
 
 #ifdef __x86_64__
 #define TEST_BYTES    0x100000000u
-#define HEAP_START    (UM_WINDOW + 0x140000000u)
-#define PAGING_WINDOW (UM_WINDOW + 0x180000000u)
+#define HEAP_START    (um_window() + 0x140000000u)
+#define PAGING_WINDOW (um_window() + 0x180000000u)
 #else
 #define TEST_BYTES    0x04000000u
-#define HEAP_START    (UM_WINDOW + 0x10000000u)
-#define PAGING_WINDOW (UM_WINDOW + 0x38000000u)
+#define HEAP_START    (um_window() + 0x10000000u)
+#define PAGING_WINDOW (um_window() + 0x38000000u)
 #endif
 #define HEAP_PAGES (512u << 20 >> VERSO_PAGE_SHIFT)
 
@@ -459,6 +459,8 @@ void glue_start_machine(void)
         .is_table = is_table};
     host.ram_bytes = parse_bytes(option("MEM", "64M"));
     config.ram_bytes = host.ram_bytes;
+    if (strcmp(option("LOW", "0"), "1") == 0)
+        um_config_low(&config);
     setvbuf(stdout, NULL, _IOLBF, 0);
     um_init(&config);
 }

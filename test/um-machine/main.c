@@ -783,19 +783,6 @@ static struct test {
     TEST(a_full_tlb_is_emptied),
 };
 
-/* As valgrind wants it: everything below 16 TiB. */
-static void config_low(struct um_config *config)
-{
-    const unsigned slot = UM_LEVELS > 2 ? 8 : 256, mirror = slot + 8;
-    const unsigned shift = um_shift(UM_LEVELS - 1);
-    config->no_reserve = true;
-    config->mirror_slot = mirror;
-    config->window[0] =
-        (struct um_range){(uintptr_t)slot << shift, um_span(UM_LEVELS - 1)};
-    config->window[1] =
-        (struct um_range){(uintptr_t)mirror << shift, um_span(UM_LEVELS - 1)};
-}
-
 /* In a child, which does not return. */
 static void test_run(const struct test *test)
 {
@@ -819,7 +806,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         int status = 1;
         if (low)
-            config_low(&tests[i].config);
+            um_config_low(&tests[i].config);
         fflush(stdout);
         pid_t child = fork();
         if (child == 0)

@@ -360,6 +360,16 @@ static void signals_init(void)
     restorer_init(&action);
 }
 
+void um_config_low(struct um_config *config)
+{
+    const unsigned top = UM_LEVELS - 1, slot = 8;
+    config->no_reserve = true;
+    config->mirror_slot = 2 * slot;
+    config->window[0] = (struct um_range){slot * um_span(top), um_span(top)};
+    config->window[1] =
+        (struct um_range){2 * slot * um_span(top), um_span(top)};
+}
+
 /* What is not asked for. A mirror fills what its entry of a root of UM_LEVELS
  * is for. */
 static void config_complete(struct um_config *config)

@@ -65,6 +65,10 @@ struct um_config {
  * process with a message and exit status 2. */
 void um_init(const struct um_config *config);
 
+/* Moves windows and mirror of a configuration to where valgrind has addresses,
+ * below 16 TiB, and does not reserve them. 64-bit processes only. */
+void um_config_low(struct um_config *config);
+
 /* RAM as the host sees it, past the simulated tables: byte 0 of it is physical
  * address UM_RAM_START. */
 unsigned char *um_ram(void);
