@@ -236,6 +236,48 @@ TEST(a_table_is_free_after_its_flush_and_no_sooner)
     CHECK_EQ(stats_now().tables, without);
 }
 
+/* ---- entries: pitfall 4 ---- */
+
+/* Between two stores to an entry every CPU sees the first. */
+TEST(an_entry_that_changes_is_stored_once)
+{
+    const size_t pages = 7;
+    unsigned char bits[7];
+    if (!test_stores)
+        SKIP("the machine does not count stores");
+    CHECK_OK(verso_map(PAGE_AT(pages), NOWHERE, 1, VERSO_READ));
+    size_t before = test_stores();
+    CHECK_OK(verso_map(window(), NOWHERE, pages, VERSO_RW));
+    CHECK_EQ(test_stores() - before, pages);
+    CHECK_OK(verso_protect(window(), pages, VERSO_READ));
+    CHECK_EQ(test_stores() - before, 2 * pages);
+    CHECK_OK(verso_protect(window(), pages, VERSO_RW));
+    CHECK_EQ(test_stores() - before, 3 * pages);
+    CHECK_OK(verso_harvest(window(), pages, bits));
+    CHECK_EQ(test_stores() - before, 4 * pages);
+    CHECK_OK(verso_unmap(window(), pages));
+    CHECK_EQ(test_stores() - before, 5 * pages);
+    CHECK_OK(verso_unmap(PAGE_AT(pages), 1));
+}
+
+TEST(a_large_page_that_changes_is_stored_once)
+{
+    size_t before;
+    pfn_t block;
+    if (!test_stores)
+        SKIP("the machine does not count stores");
+    before = test_stores();
+    block = large_map(VERSO_WRITE);
+    if (pfn_is_none(block))
+        return;
+    CHECK_EQ(test_stores() - before, 1);
+    CHECK_OK(verso_protect(window(), geometry_large_pages(), VERSO_READ));
+    CHECK_EQ(test_stores() - before, 2);
+    CHECK_OK(verso_unmap(window(), geometry_large_pages()));
+    CHECK_EQ(test_stores() - before, 3);
+    verso_frame_free(block, LARGE_ORDER);
+}
+
 /* ---- slabs: pitfall 35 ---- */
 
 /* An address in a slab that is gone leads nowhere, whichever page it is in. */
@@ -268,4 +310,6 @@ SUITE(mutants, a_large_page_that_is_made_read_only_refuses_writes_everywhere,
     up_to_the_ceiling_pages_are_invalidated_one_by_one,
     a_batch_of_more_ranges_than_it_has_room_for_flushes_all,
     a_table_is_free_after_its_flush_and_no_sooner,
+    an_entry_that_changes_is_stored_once,
+    a_large_page_that_changes_is_stored_once,
     a_slab_that_went_has_no_page_left_in_the_pagemap);

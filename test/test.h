@@ -109,6 +109,10 @@ vaddr_t test_window(size_t *pages);
  * number. The runner asks after every test; a test may. */
 extern size_t test_audit(void) __attribute__((weak));
 
+/* Entries of tables stored so far, where the machine counts them (um); else
+ * NULL. */
+extern size_t test_stores(void) __attribute__((weak));
+
 /* Does the machine set accessed and dirty without an access, as any CPU may?
  * NULL: no. */
 extern bool test_use_is_random(void) __attribute__((weak));

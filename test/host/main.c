@@ -256,6 +256,11 @@ size_t test_audit(void)
     return um_audit(um_audit_print);
 }
 
+size_t test_stores(void)
+{
+    return um_stats()->stores;
+}
+
 vaddr_t test_window(size_t *pages)
 {
     *pages = TEST_PAGES;

@@ -191,9 +191,26 @@ TEST(accessed_and_dirty_come_without_an_access)
     uint32_t *entry = mirror_entry(window());
     const uint32_t both = 0x60;
     um_store(entry, *entry & ~both);
+    uint32_t seen = *entry;
     for (unsigned i = 0; i < 100 && (*entry & both) != both; i++)
-        um_store(mirror_entry(window()), *entry);
+        (void)um_replace(entry, &seen, seen);
     CHECK_EQ(*entry & both, both);
+    page_end(pfn);
+}
+
+static void store_clean(void *entry)
+{
+    uint32_t clean = *(uint32_t *)entry & ~(uint32_t)0x60;
+    for (unsigned i = 0; i < 100; i++)
+        um_store(entry, clean);
+}
+
+/* pitfall 22. */
+TEST(a_store_over_dirty_set_meanwhile_is_a_machine_check)
+{
+    temper("adrandom=1,seed=3");
+    pfn_t pfn = page_start(VERSO_RW);
+    CHECK_PANICS_WITH(store_clean, mirror_entry(window()), "loses dirty");
     page_end(pfn);
 }
 
@@ -294,6 +311,7 @@ SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     what_is_mapped_is_filled_though_nobody_touches_it,
     evictions_happen_and_take_no_page_away,
     accessed_and_dirty_come_without_an_access,
+    a_store_over_dirty_set_meanwhile_is_a_machine_check,
     two_sizes_that_differ_are_a_machine_check,
     a_split_is_flushed_before_its_table_is_read_through_the_mirror,
     rights_of_a_large_page_are_lowered_in_the_mirror_too,

@@ -39,7 +39,7 @@ CONFIGURATIONS = {
     "direct": (UM, {"ACCESSOR": "direct"}),
     "small": (UM, {"LARGE": "0", "MEM": "8M"}),
     "odd": (UM, {"MEM": "9M"}), # zones meet within a large block
-    "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,seed=7"}),
+    "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,adrandom=1,seed=7"}),
     "heap": (HEAP, {}),
 }
 # With --all these are one run each, the others one a suite.

@@ -205,9 +205,14 @@ void um_mischief_at(size_t page)
 
 void um_store(uint32_t *at, uint32_t raw)
 {
+    uint32_t seen = *(volatile uint32_t *)at;
     mischief(at);
     uint32_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
     um_record(at, old, raw, __builtin_return_address(0));
+    if ((raw & ENTRY_P) && (old & ~seen & ~raw & ENTRY_D))
+        um.config.machine_check(
+            "a store loses dirty, which was set since the entry was read",
+            um_place_of(at));
     mischief(at);
 }
 
