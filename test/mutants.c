@@ -4,6 +4,8 @@
  * is promised somewhere, and no other suite asked for. A test that comes to
  * belong to a storey may move to its suite.
  */
+#include <verso/area.h>
+#include <verso/back.h>
 #include <verso/frame.h>
 #include <verso/paging.h>
 #include <verso/reclaim.h>
@@ -236,7 +238,80 @@ TEST(a_table_is_free_after_its_flush_and_no_sooner)
     CHECK_EQ(stats_now().tables, without);
 }
 
-/* ---- entries: pitfall 4 ---- */
+/* The first and the last that were mapped bound it. */
+TEST(holes_at_the_ends_of_a_range_are_not_invalidated)
+{
+    CHECK_OK(verso_map(PAGE_AT(19), NOWHERE, 1, VERSO_READ));
+    for (size_t i = 7; i < 10; i += 2)
+        CHECK_OK(verso_map(PAGE_AT(i), NOWHERE, 1, VERSO_READ));
+    struct verso_paging_stats before = stats_now();
+    CHECK_OK(verso_unmap(window(), 15));
+    CHECK_EQ(stats_now().invalidations - before.invalidations, 3);
+    CHECK_EQ(stats_now().flushes, before.flushes);
+    CHECK_OK(verso_unmap(PAGE_AT(19), 1));
+}
+
+/* ---- frames: pitfalls 24, 29 ---- */
+
+/* One more than the last descriptor, and far from it. */
+TEST(a_page_whose_frame_nobody_knows_is_released_and_no_frame_freed)
+{
+    const uint32_t count = (uint32_t)machine_boot()->frame_count;
+    const pfn_t foreign[] = {pfn_make(count), NOWHERE};
+    for (size_t i = 0; i < 2; i++)
+        for (size_t pages = 1; pages <= 2; pages++) {
+            CHECK_OK(verso_map(window(), foreign[i], pages, VERSO_READ));
+            CHECK(verso_back_done(verso_back_release(NULL, window(), 2)));
+        }
+}
+
+TEST(a_single_page_in_a_table_that_is_there_has_its_frames_cache_type)
+{
+    pfn_t frame = verso_frame_alloc1(VERSO_ZONE_ANY);
+    if (!CHECK(!pfn_is_none(frame)))
+        return;
+    CHECK_OK(verso_map(PAGE_AT(1), NOWHERE, 1, VERSO_READ));
+    verso_frame_set_cache(frame, VERSO_CACHE_UC);
+    CHECK_EQ(verso_map(window(), frame, 1, VERSO_RW), VERSO_DENIED);
+    CHECK_OK(verso_map(window(), frame, 1, VERSO_RW | VERSO_CACHE_UC));
+    CHECK_OK(verso_unmap(window(), 2));
+    verso_frame_free1(frame);
+}
+
+TEST(an_area_of_a_large_page_gives_all_its_frames_back)
+{
+    const size_t pages = (size_t)1 << LARGE_ORDER;
+    const struct verso_area_request request = {.pages = pages,
+        .flags = VERSO_RW | VERSO_AREA_CONTIG,
+        .align = pages << VERSO_PAGE_SHIFT};
+    struct verso_mapping m;
+    verso_trim();
+    size_t used = verso_frame_used();
+    void *area = verso_area_alloc_as(&request);
+    if (area == NULL)
+        SKIP("no block of frames for it");
+    CHECK_OK(verso_query((vaddr_t)area, &m));
+    if (geometry_large_pages() == pages)
+        CHECK_EQ(m.page_pages, pages);
+    verso_area_free(area);
+    verso_trim();
+    CHECK_EQ(verso_frame_used(), used);
+}
+
+/* ---- entries: pitfalls 4, 22 ---- */
+
+/* On a machine that sets dirty at any time; it knows when one is lost. */
+TEST(a_large_page_that_is_dirtied_while_it_is_split_stays_dirty)
+{
+    const size_t pages = geometry_large_pages();
+    if (pages == 0 || !test_use_is_random || !test_use_is_random())
+        SKIP("dirty is set by accesses alone, or there is no large page");
+    for (unsigned round = 0; round < 40; round++) {
+        CHECK_OK(verso_map(window(), NOWHERE, pages, VERSO_RW));
+        CHECK_OK(verso_protect(PAGE_AT(3), 1, VERSO_READ));
+        CHECK_OK(verso_unmap(window(), pages));
+    }
+}
 
 /* Between two stores to an entry every CPU sees the first. */
 TEST(an_entry_that_changes_is_stored_once)
@@ -310,6 +385,11 @@ SUITE(mutants, a_large_page_that_is_made_read_only_refuses_writes_everywhere,
     up_to_the_ceiling_pages_are_invalidated_one_by_one,
     a_batch_of_more_ranges_than_it_has_room_for_flushes_all,
     a_table_is_free_after_its_flush_and_no_sooner,
+    holes_at_the_ends_of_a_range_are_not_invalidated,
+    a_page_whose_frame_nobody_knows_is_released_and_no_frame_freed,
+    a_single_page_in_a_table_that_is_there_has_its_frames_cache_type,
+    an_area_of_a_large_page_gives_all_its_frames_back,
+    a_large_page_that_is_dirtied_while_it_is_split_stays_dirty,
     an_entry_that_changes_is_stored_once,
     a_large_page_that_changes_is_stored_once,
     a_slab_that_went_has_no_page_left_in_the_pagemap);

@@ -4,16 +4,17 @@
  * whoever's comes next. The hooks do not see that, so the call that every
  * storey makes for it is led through here by the linker.
  *
- * So is the one that frees the frames behind them: nothing that the machine has
- * cached may lead to them by then (pitfall 15). Another CPU could have them at
- * once.
+ *
+ * Two rules are checked on the way, that one CPU which nothing interrupts would
+ * not notice: an interrupt may look any address up, so the pagemap leads to no
+ * leaf of its own that goes (pitfall 31); another CPU may have freed frames at
+ * once, so nothing that is cached leads to them (pitfall 15).
  */
-#include <stdlib.h>
-
 #include <machine/um.h>
 #include <verso/back.h>
 #include <verso/frame.h>
 
+#include "../../src/pagemap.h"
 #include "../test.h"
 #include "hooks.h"
 
@@ -26,6 +27,9 @@ uint32_t __wrap_verso_back_release(
 #ifdef HOOKS_ASAN
     __asan_unpoison_memory_region((const void *)va, pages << VERSO_PAGE_SHIFT);
 #endif
+    size_t leaf = (va - verso_i_pagemap.leaf_start) >> VERSO_PAGE_SHIFT;
+    if (leaf < verso_i_pagemap.leaves)
+        CHECK((vaddr_t)verso_i_pagemap.root[leaf] != va);
     return __real_verso_back_release(space, va, pages);
 }
 

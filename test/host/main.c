@@ -25,6 +25,7 @@
 
 #include "../../kernel/machine.h"
 #include "../test.h"
+#include "hooks.h"
 
 #define TEST_PAGES    (64u << 20 >> VERSO_PAGE_SHIFT)
 #define HEAP_START    0x70000000u
@@ -287,7 +288,19 @@ static const char *option(const char *key, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
-/* Half of RAM is zone 0. The mirror build may not reach any frame directly
+/* What nobody may touch: behind the last descriptor, and with the direct map
+ * alone what it does not reach. */
+static void boot_close(const struct verso_boot *boot, size_t ram_bytes)
+{
+    const struct frame *end = boot->frames + boot->frame_count;
+    const size_t direct = (size_t)(boot->direct_bytes - UM_RAM_START);
+    hooks_close(end, -(uintptr_t)end % VERSO_PAGE_SIZE);
+    if (boot->use_direct)
+        hooks_close(um_ram() + direct, ram_bytes - direct);
+}
+
+/* Half of RAM is zone 0, and 4 GiB the end of the last: beyond RAM. The mirror
+ * build may not reach any frame directly
  * once paging is on; the frame array it always can, past the tables. */
 static void boot_fill(size_t ram_bytes, bool direct)
 {
@@ -296,6 +309,7 @@ static void boot_fill(size_t ram_bytes, bool direct)
     boot->map = host.map;
     boot->map_count = 1;
     boot->zone_limit[0] = UM_RAM_START + ram_bytes / 2;
+    boot->zone_limit[VERSO_ZONES - 1] = (uint64_t)1 << 32;
     boot->mirror_slot = UM_MIRROR_SLOT;
     boot->direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
     boot->direct_bytes = direct ? boot->zone_limit[0] : 0;
@@ -307,6 +321,7 @@ static void boot_fill(size_t ram_bytes, bool direct)
         bail_out("no room for the frame array");
     /* as RAM is: full of something */
     memset(boot->frames, 0xa5, boot->frame_count * sizeof(struct frame));
+    boot_close(boot, ram_bytes);
 }
 
 /* What host-boot.t wants to be refused, or to work. */
@@ -315,7 +330,8 @@ static void boot_spoil(const char *how, size_t ram_bytes)
     static const uint32_t no_classes[1];
     struct verso_boot *boot = &host.boot;
     host.fixed[0] = (struct verso_fixed){
-        0x50000000, UM_RAM_START, 16 * VERSO_PAGE_SIZE, VERSO_RW, "odd"};
+        0x50000000, UM_RAM_START, 16 * VERSO_PAGE_SIZE,
+        VERSO_RW | VERSO_CACHE_UC, "odd"};
     if (strstr(how, "fixed") != NULL) {
         boot->fixed = host.fixed;
         boot->fixed_count = 1;
