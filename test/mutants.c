@@ -4,6 +4,7 @@
  * is promised somewhere, and no other suite asked for. A test that comes to
  * belong to a storey may move to its suite.
  */
+#include <verso/alloc.h>
 #include <verso/area.h>
 #include <verso/back.h>
 #include <verso/frame.h>
@@ -370,11 +371,31 @@ TEST(a_slab_that_went_has_no_page_left_in_the_pagemap)
         for (size_t i = 0; i < stats.slab_pages; i++)
             CHECK(slab_find((char *)object + i * VERSO_PAGE_SIZE) != NULL);
         verso_slab_free(cache, object);
-        CHECK(verso_slab_shrink(cache) > 0);
+        CHECK_EQ(verso_slab_shrink(cache), stats.slab_pages);
         for (size_t i = 0; i < stats.slab_pages; i++)
             CHECK(slab_find((char *)object + i * VERSO_PAGE_SIZE) == NULL);
     }
     verso_slab_destroy(cache);
+}
+
+static void size_ask(void *object)
+{
+    (void)verso_usable_size(object);
+}
+
+/* Neither of the first that was never handed out. */
+TEST(the_size_of_what_was_never_handed_out_is_a_panic)
+{
+    void *object = verso_alloc(64);
+    if (!CHECK(object != NULL))
+        return;
+    const struct slab_entry *entry = slab_find(object);
+    const struct carve_shape *shape = &entry->desc->shape;
+    char *slab = (char *)entry->page;
+    for (uint32_t n = entry->objects.carved; n < shape->count; n++)
+        CHECK_PANICS_WITH(
+            size_ask, slab + n * shape->stride, "never handed out");
+    verso_free(object);
 }
 
 SUITE(mutants, a_large_page_that_is_made_read_only_refuses_writes_everywhere,
@@ -392,4 +413,5 @@ SUITE(mutants, a_large_page_that_is_made_read_only_refuses_writes_everywhere,
     a_large_page_that_is_dirtied_while_it_is_split_stays_dirty,
     an_entry_that_changes_is_stored_once,
     a_large_page_that_changes_is_stored_once,
-    a_slab_that_went_has_no_page_left_in_the_pagemap);
+    a_slab_that_went_has_no_page_left_in_the_pagemap,
+    the_size_of_what_was_never_handed_out_is_a_panic);
