@@ -7,12 +7,14 @@
 #include <verso/alloc.h>
 #include <verso/area.h>
 #include <verso/back.h>
+#include <verso/fault.h>
 #include <verso/frame.h>
 #include <verso/paging.h>
 #include <verso/reclaim.h>
 
 #include "../kernel/machine.h"
 #include "geometry.h"
+#include "inject.h"
 #include "paging.h"
 #include "slab.h"
 #include "test.h"
@@ -354,6 +356,27 @@ TEST(a_large_page_that_changes_is_stored_once)
     verso_frame_free(block, LARGE_ORDER);
 }
 
+/* ---- the border of the direct map ---- */
+
+TEST(the_first_frame_that_is_not_direct_is_cleared_through_the_window)
+{
+    const pfn_t first = pfn_make(
+        (uint32_t)(machine_boot()->direct_bytes >> VERSO_PAGE_SHIFT));
+    struct verso_frame_stats stats;
+    struct verso_chain chain;
+    bool ours = false;
+    verso_frame_stats(&stats);
+    CHECK_OK(verso_frame_alloc_bulk(&chain, stats.free, VERSO_ZONE_ANY));
+    for (pfn_t pfn = chain.first; !pfn_is_none(pfn) && !ours;
+         pfn = pfn_make(verso_frame_find(pfn)->link))
+        ours = pfn_nr(pfn) == pfn_nr(first);
+    verso_frame_free_bulk(&chain);
+    if (ours) /* nobody's: it may be cleared */
+        verso_i_paging_clear(first);
+    else
+        test_skip("no direct map, or somebody has that frame");
+}
+
 /* ---- slabs: pitfall 35 ---- */
 
 /* An address in a slab that is gone leads nowhere, whichever page it is in. */
@@ -398,6 +421,103 @@ TEST(the_size_of_what_was_never_handed_out_is_a_panic)
     verso_free(object);
 }
 
+/* It is aligned, and so has pages of its own: as many as it asks for. */
+TEST(a_realloc_to_the_size_there_is_does_without_memory)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    void *object = verso_alloc_aligned(2 * VERSO_PAGE_SIZE, VERSO_PAGE_SIZE);
+    if (!CHECK(object != NULL))
+        return;
+    CHECK_EQ(verso_usable_size(object), VERSO_PAGE_SIZE);
+    verso_trim();
+    inject_fail_from(1);
+    void *same = verso_realloc(object, VERSO_PAGE_SIZE);
+    inject_fail_at(0);
+    CHECK_EQ((vaddr_t)same, (vaddr_t)object);
+    verso_free(same);
+}
+
+/* ---- reclaim, fault ---- */
+
+static bool has_given(void *context)
+{
+    (void)context;
+    return true;
+}
+
+TEST(a_client_that_gave_something_does_not_spare_the_stocks)
+{
+    struct verso_reclaimer client = {.reclaim = has_given};
+    struct verso_frame_stats stats;
+    CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_READ));
+    CHECK_OK(verso_unmap(window(), 1));
+    CHECK_EQ(stats_now().spare, 1);
+    verso_reclaimer_add(&client);
+    CHECK(verso_reclaim());
+    verso_reclaimer_remove(&client);
+    CHECK_EQ(stats_now().spare, 0);
+    verso_frame_stats(&stats);
+    CHECK_EQ(stats.stock, 0);
+}
+
+TEST(a_lazy_page_without_rights_is_not_made)
+{
+    struct verso_mapping m;
+    void *area = verso_area_alloc(1, VERSO_AREA_LAZY);
+    if (!CHECK(area != NULL))
+        return;
+    CHECK_OK(verso_area_protect(area, 0));
+    CHECK_EQ(verso_fault((vaddr_t)area, 0), VERSO_FAULT_NOT_OURS);
+    CHECK_EQ(verso_query((vaddr_t)area, &m), VERSO_ABSENT);
+    verso_area_free(area);
+}
+
+/* ---- texts, locks ---- */
+
+static bool is_text(const char *text, const char *wanted)
+{
+    size_t i = 0;
+    while (text[i] == wanted[i] && text[i] != '\0')
+        i++;
+    return text[i] == wanted[i];
+}
+
+TEST(a_text_is_cut_to_its_room_and_no_shorter)
+{
+    char text[8] = "???????";
+    CHECK_EQ(verso_format(text, 4, "%u", 1234567u), 7);
+    CHECK(is_text(text, "123"));
+    CHECK_EQ(text[4], '?');
+    CHECK_EQ(verso_format(text, 0, "abc"), 3);
+    CHECK_EQ(text[0], '1');
+    CHECK_EQ(verso_format(text, sizeof(text), "abcdefg"), 7);
+    CHECK(is_text(text, "abcdefg"));
+}
+
+TEST(numbers_are_told_whole)
+{
+    char text[48];
+    (void)verso_format(text, sizeof(text), "%lld %u %x", INT64_MIN, 0u, 0u);
+    CHECK(is_text(text, "-9223372036854775808 0 0"));
+    (void)verso_format(text, sizeof(text), "%llu %d",
+        (unsigned long long)UINT64_MAX, INT32_MIN);
+    CHECK(is_text(text, "18446744073709551615 -2147483648"));
+}
+
+static void take_twice(void *lock)
+{
+    lock_take(lock);
+    lock_take(lock);
+}
+
+TEST(a_lock_that_is_taken_twice_is_a_panic)
+{
+    struct lock lock = {0, "mine"};
+    CHECK_PANICS_WITH(take_twice, &lock, "lock mine taken twice");
+    lock_drop(&lock);
+}
+
 SUITE(mutants, a_large_page_that_is_made_read_only_refuses_writes_everywhere,
     the_mirror_forgets_a_large_page_that_went,
     the_mirror_shows_a_large_page_with_the_rights_it_has,
@@ -414,4 +534,10 @@ SUITE(mutants, a_large_page_that_is_made_read_only_refuses_writes_everywhere,
     an_entry_that_changes_is_stored_once,
     a_large_page_that_changes_is_stored_once,
     a_slab_that_went_has_no_page_left_in_the_pagemap,
-    the_size_of_what_was_never_handed_out_is_a_panic);
+    the_size_of_what_was_never_handed_out_is_a_panic,
+    the_first_frame_that_is_not_direct_is_cleared_through_the_window,
+    a_realloc_to_the_size_there_is_does_without_memory,
+    a_client_that_gave_something_does_not_spare_the_stocks,
+    a_lazy_page_without_rights_is_not_made,
+    a_text_is_cut_to_its_room_and_no_shorter, numbers_are_told_whole,
+    a_lock_that_is_taken_twice_is_a_panic);

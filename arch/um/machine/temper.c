@@ -209,7 +209,8 @@ void um_store(uint32_t *at, uint32_t raw)
     mischief(at);
     uint32_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
     um_record(at, old, raw, __builtin_return_address(0));
-    if ((raw & ENTRY_P) && (old & ~seen & ~raw & ENTRY_D))
+    bool kept = (raw & ENTRY_D) && ((raw ^ old) & ENTRY_PS) == 0;
+    if ((raw & ENTRY_P) && (old & ~seen & ENTRY_D) && !kept)
         um.config.machine_check(
             "a store loses dirty, which was set since the entry was read",
             um_place_of(at));
