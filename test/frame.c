@@ -694,8 +694,7 @@ TEST(a_gap_that_is_a_page_too_short_does_not_get_the_array)
 TEST(ranges_that_touch_make_one_gap_in_whatever_order)
 {
     const struct verso_range map[] = {{0x102000, PAGE, true},
-        {0x103000, PAGE, true}, {0x101000, PAGE, true},
-        {0x100000, PAGE, true}};
+        {0x103000, PAGE, true}, {0x101000, PAGE, true}, {0x100000, PAGE, true}};
     struct verso_boot boot = {.map = map, .map_count = 4};
     struct frame_gap gap;
     CHECK(verso_i_frame_find_gap(&boot, 0, &gap));
@@ -745,7 +744,8 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     bulk_takes_a_chain_back_in_any_order, bulk_that_fails_has_taken_nothing,
     a_request_stays_in_its_zone,
     a_stock_that_holds_too_few_is_filled_before_a_lower_zone_is_asked,
-    the_stock_stays_below_its_limit_however_frames_are_freed, all_frames_can_be_taken_and_come_back,
+    the_stock_stays_below_its_limit_however_frames_are_freed,
+    all_frames_can_be_taken_and_come_back,
     a_block_is_found_though_its_frames_lie_in_the_stock,
     random_operations_keep_every_invariant,
     freeing_what_is_not_handed_out_panics, owners_and_cache_types_are_checked,

@@ -360,8 +360,8 @@ TEST(a_large_page_that_changes_is_stored_once)
 
 TEST(the_first_frame_that_is_not_direct_is_cleared_through_the_window)
 {
-    const pfn_t first = pfn_make(
-        (uint32_t)(machine_boot()->direct_bytes >> VERSO_PAGE_SHIFT));
+    const pfn_t first =
+        pfn_make((uint32_t)(machine_boot()->direct_bytes >> VERSO_PAGE_SHIFT));
     struct verso_frame_stats stats;
     struct verso_chain chain;
     bool ours = false;

@@ -55,22 +55,41 @@ $(UM)/verso-test: $(UM_OBJS)
 	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) \
 		-o $@ $(UM_OBJS)
 
-# Somebody else's page tables on that machine, without any of Verso.
-UM_EXAMPLE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
-	$(UM)/test/um-example/main.o
-$(UM)/test/um-example/%.o: test/um-example/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_HOST_FLAGS) -Iarch/um/machine $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/um-example: $(UM_EXAMPLE_OBJS)
-	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $(UM_EXAMPLE_OBJS)
-TEST_NEEDS += $(UM)/um-example
-
 -include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d $(UM)/*/*/*/*.d)
 
 .PHONY: um
 um: $(UM)/verso-test
 
 TEST_NEEDS += $(UM)/verso-test
+
+# ---- that machine alone, and somebody else's page tables on it ----
+#
+# build/um-machine/64 and build/um-machine/32: nothing of Verso is in them.
+
+UM_ALONE := um-machine um-example
+UM_ALONE_FLAGS := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) \
+	-Iarch/um/machine
+build/um-machine/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' >$@
+
+define um_alone
+UM_ALONE_OBJS_$(1) := $$(patsubst %.c,build/um-machine/$(1)/%.o,$$(wildcard \
+	arch/um/machine/*.c))
+build/um-machine/$(1)/%.o: %.c build/um-machine/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$$(CC) -m$(1) $$(UM_ALONE_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE)): build/um-machine/$(1)/%: \
+		build/um-machine/$(1)/test/%/main.o $$(UM_ALONE_OBJS_$(1))
+	$$(call say,link $$@)
+	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) -o $$@ $$^
+TEST_NEEDS += $$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE))
+-include $$(wildcard build/um-machine/$(1)/*/*/*.d)
+endef
+$(eval $(call um_alone,64))
+$(eval $(call um_alone,32))
 
 # ---- the heap alone (libverso-heap.a's sources) over another back ----
 #

@@ -48,12 +48,12 @@ static inline pfn_t mmu_root(void)
 
 static inline unsigned mmu_levels(void)
 {
-    return 2;
+    return um_levels();
 }
 
 static inline bool mmu_has_large(unsigned level)
 {
-    return level == 1 && um_has_large();
+    return um_has_large(level);
 }
 
 static inline void mmu_root_load(pfn_t root)

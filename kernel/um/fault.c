@@ -27,7 +27,7 @@
 #define STACK_NEAR      0x10000u
 
 /* arch/um's: where the fault that is being delivered happened. */
-extern uint32_t um_resume_ip;
+extern uintptr_t um_resume_ip;
 extern char etext[]; /* the linker's: the end of all code */
 
 struct place {

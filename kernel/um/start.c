@@ -130,7 +130,7 @@ void machine_layout(void)
     boot->map = machine.map;
     boot->map_count = ARRAY_COUNT(machine.map);
     boot->zone_limit[0] = UM_RAM_START + machine.ram_bytes / 2;
-    boot->mirror_slot = UM_MIRROR_SLOT;
+    boot->mirror_slot = um_mirror_slot();
     boot->use_direct = accessor != NULL && accessor[0] == 'd';
     boot->direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
     boot->direct_bytes = boot->use_direct ? boot->zone_limit[0] : 0;
@@ -157,10 +157,10 @@ const struct verso_boot *machine_boot(void)
 
 void machine_mirror(struct machine_mirror *mirror)
 {
-    mirror->slot = UM_MIRROR_SLOT;
-    mirror->tables = (vaddr_t)UM_MIRROR_SLOT << 22;
+    mirror->slot = um_mirror_slot();
+    mirror->tables = (vaddr_t)um_mirror_slot() << 22;
     mirror->directory =
-        mirror->tables + ((vaddr_t)UM_MIRROR_SLOT << VERSO_PAGE_SHIFT);
+        mirror->tables + ((vaddr_t)um_mirror_slot() << VERSO_PAGE_SHIFT);
     mirror->bytes = 1u << 22;
 }
 

@@ -119,10 +119,10 @@ void machine_panic(const char *message)
 
 void machine_mirror(struct machine_mirror *mirror)
 {
-    mirror->slot = UM_MIRROR_SLOT;
-    mirror->tables = (vaddr_t)UM_MIRROR_SLOT << 22;
+    mirror->slot = um_mirror_slot();
+    mirror->tables = (vaddr_t)um_mirror_slot() << um_shift(UM_LEVELS - 1);
     mirror->directory =
-        mirror->tables + ((vaddr_t)UM_MIRROR_SLOT << VERSO_PAGE_SHIFT);
+        mirror->tables + ((vaddr_t)um_mirror_slot() << VERSO_PAGE_SHIFT);
     mirror->bytes = 1u << 22;
 }
 
@@ -265,7 +265,7 @@ size_t test_stores(void)
 vaddr_t test_window(size_t *pages)
 {
     *pages = TEST_PAGES;
-    return UM_WINDOW;
+    return um_window();
 }
 
 /* "64M", "4096K", "1G", or bytes. */
@@ -310,7 +310,7 @@ static void boot_fill(size_t ram_bytes, bool direct)
     boot->map_count = 1;
     boot->zone_limit[0] = UM_RAM_START + ram_bytes / 2;
     boot->zone_limit[VERSO_ZONES - 1] = (uint64_t)1 << 32;
-    boot->mirror_slot = UM_MIRROR_SLOT;
+    boot->mirror_slot = um_mirror_slot();
     boot->direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
     boot->direct_bytes = direct ? boot->zone_limit[0] : 0;
     boot->use_direct = direct;
@@ -329,9 +329,8 @@ static void boot_spoil(const char *how, size_t ram_bytes)
 {
     static const uint32_t no_classes[1];
     struct verso_boot *boot = &host.boot;
-    host.fixed[0] = (struct verso_fixed){
-        0x50000000, UM_RAM_START, 16 * VERSO_PAGE_SIZE,
-        VERSO_RW | VERSO_CACHE_UC, "odd"};
+    host.fixed[0] = (struct verso_fixed){0x50000000, UM_RAM_START,
+        16 * VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "odd"};
     if (strstr(how, "fixed") != NULL) {
         boot->fixed = host.fixed;
         boot->fixed_count = 1;
@@ -347,7 +346,9 @@ static void boot_spoil(const char *how, size_t ram_bytes)
     if (strcmp(how, "no-window") == 0)
         boot->window = 0;
     if (strcmp(how, "heap-in-mirror") == 0)
-        boot->heap_start = ((vaddr_t)UM_MIRROR_SLOT << 22) - VERSO_PAGE_SIZE;
+        boot->heap_start =
+            ((vaddr_t)um_mirror_slot() << um_shift(UM_LEVELS - 1)) -
+            VERSO_PAGE_SIZE;
     if (strcmp(how, "no-classes") == 0)
         boot->classes = no_classes;
     if (strcmp(how, "limit") == 0)
@@ -383,9 +384,11 @@ int main(int argc, char **argv)
 {
     const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
     size_t ram_bytes = parse_bytes(option("MEM", "64M"));
-    struct um_config config = {ram_bytes,
-        strcmp(option("LARGE", "1"), "0") == 0, on_fault, on_machine_check,
-        is_table};
+    struct um_config config = {.ram_bytes = ram_bytes,
+        .no_large = strcmp(option("LARGE", "1"), "0") == 0,
+        .fault = on_fault,
+        .machine_check = on_machine_check,
+        .is_table = is_table};
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_seed = strtoull(option("SEED", "0"), NULL, 0);
     um_init(&config);

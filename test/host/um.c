@@ -11,9 +11,8 @@
 
 #include "../test.h"
 
-#define FRAME_OF(pfn) (pfn_nr(pfn) << VERSO_PAGE_SHIFT)
-#define LOW           0xfffu /* bits that are not the frame */
-#define WRITE         2u
+#define FRAME_OF(pfn) ((um_entry_t)pfn_nr(pfn) << VERSO_PAGE_SHIFT)
+#define LARGE         ((size_t)1 << UM_INDEX_BITS) /* pages */
 
 static struct um_stale found[8];
 static size_t found_count;
@@ -41,14 +40,14 @@ static volatile uint32_t *word_at(vaddr_t va)
     return (volatile uint32_t *)va;
 }
 
-static uint32_t *mirror_entry(vaddr_t va)
+static um_entry_t *mirror_entry(vaddr_t va)
 {
     vaddr_t start = (vaddr_t)UM_MIRROR_SLOT << 22;
     return (uint32_t *)(start + (va >> VERSO_PAGE_SHIFT) * 4);
 }
 
 /* Its table's, in the root. */
-static uint32_t *mirror_upper(vaddr_t va)
+static um_entry_t *mirror_upper(vaddr_t va)
 {
     return mirror_entry((vaddr_t)mirror_entry(va));
 }
@@ -83,15 +82,15 @@ TEST(a_frame_changed_without_an_invalidation_is_found_with_its_store)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_RW), other = pfn_add(pfn, 1);
-    uint32_t *entry = mirror_entry(window());
-    uint32_t before = *entry;
-    um_store(entry, (before & LOW) | FRAME_OF(other));
+    um_entry_t *entry = mirror_entry(window());
+    um_entry_t before = *entry;
+    um_store(entry, (before & ~UM_ENTRY_FRAME) | FRAME_OF(other));
     CHECK_EQ(audit(), 1);
     CHECK_EQ(found[0].va, window());
     CHECK_EQ(found[0].level, 0);
     CHECK(!found[0].upper);
-    CHECK_EQ(found[0].cached & ~LOW, FRAME_OF(pfn));
-    CHECK_EQ(found[0].stored & ~LOW, FRAME_OF(other));
+    CHECK_EQ(found[0].cached & UM_ENTRY_FRAME, FRAME_OF(pfn));
+    CHECK_EQ(found[0].stored & UM_ENTRY_FRAME, FRAME_OF(other));
     CHECK(found[0].is_known);
     CHECK_EQ(found[0].ago, 0);
     CHECK_EQ(found[0].from, before);
@@ -104,8 +103,8 @@ TEST(an_invalidation_in_time_leaves_nothing_to_be_found)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_RW);
-    uint32_t *entry = mirror_entry(window());
-    uint32_t before = *entry;
+    um_entry_t *entry = mirror_entry(window());
+    um_entry_t before = *entry;
     um_store(entry, 0);
     um_invalidate(window());
     CHECK_EQ(audit(), 0);
@@ -118,15 +117,15 @@ TEST(a_right_that_was_lost_is_stale_and_one_that_was_gained_is_not)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_READ);
-    uint32_t *entry = mirror_entry(window());
-    uint32_t before = *entry;
-    um_store(entry, before | WRITE);
+    um_entry_t *entry = mirror_entry(window());
+    um_entry_t before = *entry;
+    um_store(entry, before | UM_ENTRY_W);
     CHECK_EQ(audit(), 0);
     um_invalidate(window());
     (void)*word_at(window());
     um_store(entry, before);
     CHECK_EQ(audit(), 1);
-    CHECK_EQ(found[0].stored & WRITE, 0);
+    CHECK_EQ(found[0].stored & UM_ENTRY_W, 0);
     page_end(pfn);
 }
 
@@ -135,8 +134,8 @@ TEST(an_entry_for_a_table_is_used_until_any_invalidation)
 {
     temper("pdecache=1");
     pfn_t pfn = page_start(VERSO_RW);
-    uint32_t *entry = mirror_entry(window()), *upper = mirror_upper(window());
-    uint32_t before = *upper;
+    um_entry_t *entry = mirror_entry(window()), *upper = mirror_upper(window());
+    um_entry_t before = *upper;
     um_invalidate(window());
     (void)*word_at(window()); /* keeps the upper one */
     um_store(upper, 0);
@@ -164,8 +163,10 @@ TEST(what_is_mapped_is_filled_though_nobody_touches_it)
     temper("speculate=1,seed=3");
     size_t before = um_stats()->speculated;
     pfn_t pfn = page_start(VERSO_RW);
-    for (unsigned i = 0; i < 50; i++)
+    for (unsigned i = 0; i < 50; i++) {
+        um_invalidate(window());
         um_store(mirror_entry(window()), *mirror_entry(window()));
+    }
     CHECK(um_stats()->speculated > before);
     page_end(pfn);
 }
@@ -188,10 +189,12 @@ TEST(accessed_and_dirty_come_without_an_access)
 {
     temper("adrandom=1,seed=3");
     pfn_t pfn = page_start(VERSO_RW);
-    uint32_t *entry = mirror_entry(window());
-    const uint32_t both = 0x60;
-    um_store(entry, *entry & ~both);
-    uint32_t seen = *entry;
+    um_entry_t *entry = mirror_entry(window());
+    const um_entry_t both = UM_ENTRY_A | UM_ENTRY_D;
+    um_entry_t seen = *entry;
+    for (unsigned i = 0; i < 100 && !um_replace(entry, &seen, seen & ~both);
+         i++)
+        continue;
     for (unsigned i = 0; i < 100 && (*entry & both) != both; i++)
         (void)um_replace(entry, &seen, seen);
     CHECK_EQ(*entry & both, both);
@@ -200,7 +203,8 @@ TEST(accessed_and_dirty_come_without_an_access)
 
 static void store_clean(void *entry)
 {
-    uint32_t clean = *(uint32_t *)entry & ~(uint32_t)0x60;
+    const um_entry_t both = UM_ENTRY_A | UM_ENTRY_D;
+    const um_entry_t clean = *(um_entry_t *)entry & ~both;
     for (unsigned i = 0; i < 100; i++)
         um_store(entry, clean);
 }
@@ -222,19 +226,19 @@ static void touch(void *va)
 /* pitfall 21. */
 TEST(two_sizes_that_differ_are_a_machine_check)
 {
-    pfn_t block = verso_frame_alloc(10, VERSO_ZONE_ANY);
-    if (pfn_is_none(block) || !um_has_large()) {
+    pfn_t block = verso_frame_alloc(UM_INDEX_BITS, VERSO_ZONE_ANY);
+    if (pfn_is_none(block) || !um_has_large(1)) {
         if (!pfn_is_none(block))
-            verso_frame_free(block, 10);
+            verso_frame_free(block, UM_INDEX_BITS);
         SKIP("no large page to be had");
     }
     temper("");
-    vaddr_t second = window() + ((vaddr_t)1 << 22);
+    vaddr_t second = window() + um_span(1);
     pfn_t pfn = page_start(VERSO_RW);
-    CHECK_OK(verso_map(second, block, 1024, VERSO_RW));
+    CHECK_OK(verso_map(second, block, LARGE, VERSO_RW));
     (void)*word_at(second);
-    uint32_t *upper = mirror_upper(second);
-    uint32_t before = *upper;
+    um_entry_t *upper = mirror_upper(second);
+    um_entry_t before = *upper;
     um_store(upper, *mirror_upper(window())); /* the small pages' table */
     um_invalidate((vaddr_t)mirror_entry(second));
     CHECK_OK(verso_map(window() + VERSO_PAGE_SIZE, pfn, 1, VERSO_RW));
@@ -243,8 +247,8 @@ TEST(two_sizes_that_differ_are_a_machine_check)
     um_store(upper, before);
     um_invalidate_all();
     CHECK_OK(verso_unmap(window() + VERSO_PAGE_SIZE, 1));
-    CHECK_OK(verso_unmap(second, 1024));
-    verso_frame_free(block, 10);
+    CHECK_OK(verso_unmap(second, LARGE));
+    verso_frame_free(block, UM_INDEX_BITS);
     page_end(pfn);
 }
 
@@ -252,29 +256,29 @@ TEST(two_sizes_that_differ_are_a_machine_check)
 TEST(a_split_is_flushed_before_its_table_is_read_through_the_mirror)
 {
     const pfn_t nowhere = pfn_make(0xd0000); /* a read there does not pass */
-    if (!um_has_large())
+    if (!um_has_large(1))
         SKIP("there are no large pages");
     temper("");
-    CHECK_OK(verso_map(window(), nowhere, 1024, VERSO_RW));
+    CHECK_OK(verso_map(window(), nowhere, LARGE, VERSO_RW));
     CHECK(um_prefetch((vaddr_t)mirror_entry(window())));
     CHECK_OK(verso_unmap(window() + VERSO_PAGE_SIZE, 1));
     CHECK_EQ(audit(), 0);
-    CHECK_OK(verso_unmap(window(), 1024));
+    CHECK_OK(verso_unmap(window(), LARGE));
     temper(NULL);
 }
 
 /* pitfalls 2, 6. */
 TEST(rights_of_a_large_page_are_lowered_in_the_mirror_too)
 {
-    if (!um_has_large())
+    if (!um_has_large(1))
         SKIP("there are no large pages");
     temper("");
-    CHECK_OK(verso_map(window(), pfn_make(0xd0000), 1024, VERSO_RW));
+    CHECK_OK(verso_map(window(), pfn_make(0xd0000), LARGE, VERSO_RW));
     CHECK(um_prefetch((vaddr_t)mirror_entry(window())));
     CHECK(um_prefetch(window()));
-    CHECK_OK(verso_protect(window(), 1024, VERSO_READ));
+    CHECK_OK(verso_protect(window(), LARGE, VERSO_READ));
     CHECK_EQ(audit(), 0);
-    CHECK_OK(verso_unmap(window(), 1024));
+    CHECK_OK(verso_unmap(window(), LARGE));
     temper(NULL);
 }
 
@@ -283,9 +287,9 @@ TEST(a_walk_through_a_frame_that_is_no_table_is_a_machine_check)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_RW);
-    uint32_t *upper = mirror_upper(window());
-    uint32_t before = *upper;
-    um_store(upper, (before & LOW) | FRAME_OF(pfn));
+    um_entry_t *upper = mirror_upper(window());
+    um_entry_t before = *upper;
+    um_store(upper, (before & ~UM_ENTRY_FRAME) | FRAME_OF(pfn));
     um_invalidate_all();
     CHECK_PANICS_WITH(touch, (void *)window(), "no table");
     um_store(upper, before);

@@ -22,25 +22,26 @@
 #define LOG 4096u
 
 static struct {
-    uint32_t place; /* physical address of the entry */
-    uint32_t from, to;
-    void *caller;
+    um_phys_t place; /* of the entry */
+    um_entry_t from, to;
+    const void *caller;
 } records[LOG];
 
 /* A sanitizer's, where there is one. */
 void __sanitizer_symbolize_pc(void *pc, const char *format, char *text,
     size_t room) __attribute__((weak));
 
-void um_record(const uint32_t *at, uint32_t from, uint32_t to, void *caller)
+void um_record(
+    um_phys_t place, um_entry_t from, um_entry_t to, const void *caller)
 {
     size_t i = um.stats.stores++ % LOG;
-    records[i].place = um_place_of(at);
+    records[i].place = place;
     records[i].from = from;
     records[i].to = to;
     records[i].caller = caller;
 }
 
-static void find_store(struct um_stale *stale, uint32_t place)
+static void find_store(struct um_stale *stale, um_phys_t place)
 {
     size_t kept = um.stats.stores < LOG ? um.stats.stores : LOG;
     for (size_t ago = 0; ago < kept; ago++) {
@@ -56,68 +57,73 @@ static void find_store(struct um_stale *stale, uint32_t place)
     }
 }
 
-/* Which entry is to blame: the upper one if it leads elsewhere now, or took
- * the right away. */
-static void blame(struct um_stale *stale, size_t page, const struct um_look *l)
+/* Which entry is to blame: the first on the way down that leads elsewhere than
+ * it did, or does not grant what is cached; else the last that both ways have.
+ */
+static unsigned blamed(const struct um_cached *c, const struct um_look *look)
 {
-    bool moved = l->leaf_place != um.source[page];
-    uint32_t lost = stale->cached & ~l->entry & ENTRY_RIGHTS;
-    bool above = moved || !(l->upper & ENTRY_P) || l->large ||
-                 (l->present && (lost & l->leaf) != 0);
-    stale->level = above ? 1 : 0;
-    stale->stored = above ? l->upper : l->leaf;
-    find_store(stale, above ? l->upper_place : l->leaf_place);
+    const unsigned last = c->level > look->level ? c->level : look->level;
+    unsigned level = look->top;
+    for (; level > last; level--) {
+        const bool moved = c->place[level - 1] != look->place[level - 1];
+        if (moved || um_lost(c->entry, look->at[level]))
+            break;
+    }
+    return level;
 }
 
-static bool audit_page(size_t page, struct um_stale *stale)
+static void tell(const struct um_cached *c, const struct um_look *look,
+    struct um_stale *stale)
+{
+    stale->va = um_va(c);
+    stale->cached = c->entry;
+    stale->level = blamed(c, look);
+    stale->stored = look->at[stale->level];
+    find_store(stale, look->place[stale->level]);
+}
+
+static bool audit_page(const struct um_cached *c, struct um_stale *stale)
 {
     struct um_look look;
-    um_look(um_va_of(page), false, &look);
-    if (look.present && !um_is_stale(um.entry[page], look.entry))
+    um_look(um_va(c), false, &look);
+    if (look.present && look.level == c->level &&
+        !um_is_stale(c->entry, look.entry))
         return false;
-    *stale = (struct um_stale){.va = um_va_of(page), .cached = um.entry[page]};
-    blame(stale, page, &look);
+    *stale = (struct um_stale){0};
+    tell(c, &look, stale);
     return true;
 }
 
-static bool audit_upper(size_t slot, struct um_stale *stale)
+/* A table's: its entry must still lead to a table, with these rights. */
+static bool audit_upper(const struct um_cached *c, struct um_stale *stale)
 {
     struct um_look look;
-    uint32_t cached = um.upper[slot];
-    if (cached == 0)
+    um_look(um_va(c), false, &look);
+    if (look.level < c->level && !um_is_stale(c->entry, look.path[c->level]))
         return false;
-    um_look(um_va_of(slot * LARGE_PAGES), false, &look);
-    if ((look.upper & ENTRY_P) && !um_is_stale(cached, look.upper))
-        return false;
-    *stale = (struct um_stale){.va = um_va_of(slot * LARGE_PAGES),
-        .level = 1,
-        .upper = true,
-        .cached = cached,
-        .stored = look.upper};
-    find_store(stale, look.upper_place);
+    *stale = (struct um_stale){.upper = true, .upper_of = c->level};
+    tell(c, &look, stale);
     return true;
 }
 
-/* What is dropped is replaced by the last of the list, which was looked at:
- * hence backwards. */
+/* Backwards: see cache.c. */
 size_t um_audit(void (*report)(const struct um_stale *stale))
 {
     struct um_stale stale;
     size_t found = 0;
-    for (size_t i = um.stats.cached; i-- > 0;) {
-        size_t page = um.list[i];
-        if (!audit_page(page, &stale))
+    for (size_t i = um.tlb.count; i-- > 0;) {
+        if (!audit_page(&um.tlb.at[i], &stale))
             continue;
         found++;
-        um_drop(page);
+        um_drop(&um.tlb.at[i]);
         if (report)
             report(&stale);
     }
-    for (size_t slot = 0; um.uppers > 0 && slot < SLOTS; slot++) {
-        if (!audit_upper(slot, &stale))
+    for (size_t i = um.upper.count; i-- > 0;) {
+        if (!audit_upper(&um.upper.at[i], &stale))
             continue;
         found++;
-        um_drop_upper(slot);
+        um_cache_remove(&um.upper, &um.upper.at[i]);
         if (report)
             report(&stale);
     }
@@ -139,18 +145,28 @@ static void caller_print(const void *caller)
         printf("%s %s", at == text ? "" : ", in", at);
 }
 
+static void entry_print(const char *before, um_entry_t entry)
+{
+    printf("%s%0*llx", before, (int)(2 * sizeof(entry)),
+        (unsigned long long)entry);
+}
+
 /* A line that TAP takes for a remark. */
 void um_audit_print(const struct um_stale *stale)
 {
-    printf("# um: stale: %s 0x%08lx, level %u: cached %08x, stored %08x",
+    printf("# um: stale: %s 0x%08lx, level %u: ",
         stale->upper ? "the table for" : "page", (unsigned long)stale->va,
-        stale->level, (unsigned)stale->cached, (unsigned)stale->stored);
+        stale->level);
+    entry_print("cached ", stale->cached);
+    entry_print(", stored ", stale->stored);
     if (!stale->is_known) {
         printf("; no recent store changed it\n");
         return;
     }
-    printf("; %zu stores ago %08x became %08x, by", stale->ago,
-        (unsigned)stale->from, (unsigned)stale->to);
+    printf("; %zu stores ago ", stale->ago);
+    entry_print("", stale->from);
+    entry_print(" became ", stale->to);
+    printf(", by");
     caller_print(stale->caller);
     printf("\n");
 }

@@ -2,50 +2,45 @@
 /*
  * inside.h - what the files of the machine share, and nobody else sees:
  *
- *     machine.c   RAM, signals, what the CPU does
- *     tlb.c       what is cached, and the walk
- *     temper.c    misbehaviour on demand, and the stores it happens between
- *     audit.c     what is cached against what is stored
+ *     machine.c     RAM, signals, what the CPU does
+ *     trampoline.c  from a signal to ordinary code
+ *     tlb.c         what is cached, and the walk
+ *     cache.c       the table it is kept in
+ *     temper.c      misbehaviour on demand, and the stores it happens between
+ *     audit.c       what is cached against what is stored
  */
 #ifndef ARCH_UM_INSIDE_H
 #define ARCH_UM_INSIDE_H
 
 #include "um.h"
 
-#ifndef __i386__
-#error "32-bit tables need a 32-bit process: build with -m32"
-#endif
-
-#define PAGE 4096u
-
-/* The entry bits the machine looks at. */
-#define ENTRY_P      0x001u
-#define ENTRY_W      0x002u
-#define ENTRY_U      0x004u
-#define ENTRY_CACHE  0x018u /* PWT, PCD */
-#define ENTRY_A      0x020u
-#define ENTRY_D      0x040u
-#define ENTRY_PS     0x080u
-#define ENTRY_RIGHTS (ENTRY_W | ENTRY_U)
-#define ENTRY_FRAME  0xfffff000u
-#define ENTRY_LARGE  0xffc00000u
-
-#define PAGES       (UM_WINDOW_BYTES / PAGE)
-#define LARGE_BYTES 0x400000u
-#define LARGE_PAGES (LARGE_BYTES / PAGE)
-#define SLOTS       (PAGES / LARGE_PAGES)
-
-/* A cached translation, one byte a page of the window; 0: none. */
-#define CACHED       1u
-#define CACHED_D     2u /* dirty was set: mapped writable */
-#define CACHED_LARGE 4u /* a fragment of a 4-MiB page */
-#define CACHED_BUS   8u /* of no RAM: cached, but not mapped by the host */
+#define PAGE ((uintptr_t)1 << UM_PAGE_SHIFT)
 
 /* Mappings of the host are limited (vm.max_map_count, 65,530). */
 #define TLB_SIZE 4000u
+#define BUCKETS  4096u
 
 /* Pages that something happened to lately; a power of two. */
 #define RECENT 64u
+
+/* Something cached. Its key is um_key() of an address. */
+struct um_cached {
+    uintptr_t key;
+    um_entry_t entry; /* frame, and the rights of all levels together */
+    um_phys_t place[UM_LEVELS_MAX]; /* where the entries on its way stood */
+    unsigned level;                 /* of the entry */
+    uint32_t next;
+    size_t fragments; /* of a large page, in the TLB */
+    bool dirty;       /* was set: mapped writable */
+    bool open;        /* mapped by the host: not what has no RAM, and not the
+                         supervisor's in user mode */
+};
+
+struct um_cache {
+    size_t count;
+    struct um_cached at[TLB_SIZE];
+    uint32_t bucket[BUCKETS];
+};
 
 /* What UM= asks for; "1 in N", 0 is never. */
 struct um_temper {
@@ -53,84 +48,101 @@ struct um_temper {
 };
 
 struct um_machine {
-    struct um_config config;
+    struct um_config config; /* without zeros that mean something else */
+    unsigned windows;
     int fd;
     unsigned char *ram;
-    bool on;
-    uint32_t root; /* physical address */
+    bool on, user;
+    um_phys_t root;
 
-    unsigned char tlb[PAGES];        /* CACHED_* */
-    uint32_t entry[PAGES];           /* of a cached page: frame and rights */
-    uint32_t source[PAGES];          /* and where its leaf stood, physically */
-    uint32_t list[TLB_SIZE];         /* the cached pages, in any order */
-    unsigned short place[PAGES];     /* of a cached page, in the list */
-    unsigned short fragments[SLOTS]; /* of the cached: of large pages */
-    unsigned short small[SLOTS];     /* and the others, by 4-MiB slot */
-    uint32_t large[SLOTS];           /* where fragments > 0: the large page */
-
-    uint32_t upper[SLOTS]; /* cached entries for tables; 0: none */
-    unsigned uppers;
+    struct um_cache tlb;   /* translations, of 4 KiB each */
+    struct um_cache upper; /* entries for tables */
+    struct um_cache large; /* large pages with fragments in tlb */
+    size_t globals;        /* in tlb */
 
     struct um_temper temper;
     uint64_t random;
-    uint32_t recent[RECENT];
+    uintptr_t recent[RECENT];
     unsigned recent_next;
+    um_phys_t *leader; /* by frame of RAM: the last entry stored for it */
     struct um_stats stats;
 };
 
 extern struct um_machine um_machine;
 
-/* How the tables translate an address. */
+/* How the tables translate an address. Arrays are by level; what the walk read
+ * are those of `level` to `top`, the others lie above a cached entry. */
 struct um_look {
-    bool present, large;
-    bool from_cache;             /* the upper entry is a cached one */
-    uint32_t upper, upper_place; /* the entries, and their physical address */
-    uint32_t leaf, leaf_place;   /* the same as upper for a large page */
-    uint32_t entry;              /* frame of 4 KiB, and rights of both */
+    bool present, reserved;
+    unsigned level, top;
+    um_entry_t at[UM_LEVELS_MAX];
+    um_entry_t path[UM_LEVELS_MAX]; /* with the rights of those above, too */
+    um_phys_t place[UM_LEVELS_MAX];
+    um_entry_t entry; /* if present: frame of 4 KiB, and rights of all */
 };
 
-static inline bool um_is_window(uintptr_t va)
+/* Of the page, large page or table that the address is in. */
+static inline uintptr_t um_key(uintptr_t va, unsigned level)
 {
-    return va - UM_WINDOW < UM_WINDOW_BYTES;
+    return (va & ~(um_span(level) - 1)) | level;
 }
 
-static inline size_t um_page_of(uintptr_t va)
+static inline uintptr_t um_va(const struct um_cached *c)
 {
-    return (va - UM_WINDOW) / PAGE;
+    return c->key & ~(PAGE - 1);
 }
 
-static inline uintptr_t um_va_of(size_t page)
-{
-    return UM_WINDOW + page * PAGE;
-}
-
+/* machine.c */
 void um_die(const char *what);
+bool um_is_window(uintptr_t va);
+/* Tells the kernel, which does not return. */
+void um_machine_check(const char *what, uintptr_t va);
+
+/* cache.c: at most TLB_SIZE; add() what is not there. */
+struct um_cached *um_cache_find(struct um_cache *cache, uintptr_t key);
+struct um_cached *um_cache_add(struct um_cache *cache, uintptr_t key);
+void um_cache_remove(struct um_cache *cache, struct um_cached *c);
+void um_cache_clear(struct um_cache *cache);
 
 /* tlb.c */
-bool um_is_ram(uint32_t pa);
+bool um_is_ram(um_phys_t pa);
 /* Where an entry stands physically; 0 if it is in no RAM of ours. */
-uint32_t um_place_of(const uint32_t *at);
-uint32_t *um_entry_at(uint32_t pa);
-void um_look(uintptr_t va, bool use_cache, struct um_look *look);
+um_phys_t um_place_of(const um_entry_t *at);
+um_entry_t *um_entry_at(um_phys_t pa);
+/* Accessed and dirty: set in memory, as the CPU does. */
+void um_set(um_phys_t place, um_entry_t bits);
+/* Reads the tables, and changes nothing. A walk is the CPU's: it uses cached
+ * entries, and is checked to read tables. */
+void um_look(uintptr_t va, bool is_walk, struct um_look *look);
+/* Does a translation allow this access (UM_FAULT_*)? */
+bool um_allows(um_entry_t entry, unsigned access);
 /* Translates and caches. False: a fault with this error code. */
-bool um_walk(uintptr_t va, bool write, unsigned *code);
-void um_drop(size_t page);
-void um_drop_upper(size_t slot);
+bool um_walk(uintptr_t va, unsigned access, unsigned *code);
+struct um_cached *um_cached_at(uintptr_t va);
+/* Has the host map a cached page, or not map it, as the mode wants it. */
+void um_open(struct um_cached *c);
+void um_drop(struct um_cached *c);
+void um_drop_page(uintptr_t va); /* all fragments of a large one */
 void um_drop_uppers(void);
-void um_drop_all(void);
+void um_drop_uppers_of(uintptr_t va);
+void um_drop_all(bool but_global);
+/* Has it rights that are not stored? */
+bool um_lost(um_entry_t cached, um_entry_t stored);
 /* Is this translation, cached, one that the other, stored, forbids? */
-bool um_is_stale(uint32_t cached, uint32_t stored);
+bool um_is_stale(um_entry_t cached, um_entry_t stored);
 
 /* temper.c */
 uint32_t um_random(uint32_t below);
 bool um_one_in(unsigned n); /* false for 0 */
-void um_note(size_t page);
-void um_maybe_evict(size_t except);
+void um_note(uintptr_t va);
+void um_maybe_evict(uintptr_t except);
 /* Before an invalidation: walks unasked, while what is stale still is. */
-void um_mischief_at(size_t page);
+void um_mischief_at(uintptr_t va);
+uintptr_t um_random_va(void);
 void um_temper_init(void);
 
 /* audit.c */
-void um_record(const uint32_t *at, uint32_t from, uint32_t to, void *caller);
+void um_record(
+    um_phys_t place, um_entry_t from, um_entry_t to, const void *caller);
 
 #endif

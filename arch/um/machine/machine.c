@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine - a 32-bit x86 MMU in a Linux process.
+ * machine - an x86 MMU in a Linux process: 2 levels in a 32-bit one, 4 or 5 in
+ * a 64-bit one (geometry.h).
  *
  * RAM is a file in memory (memfd). The host's own mappings are the TLB:
  *
  *   simulated VA          host                          RAM (memfd)
- *   UM_WINDOW +--------+
- *             | page   |  not mapped: SIGSEGV -> walk
- *             | page   |  mapped: a cached translation ---> page of RAM
- *             | ...    |
- *             +--------+
- *   um_ram() -> +----------------------------------------> all of RAM, past
- *                                                          the tables
+ *   um_window() +--------+
+ *               | page   |  not mapped: SIGSEGV -> walk
+ *               | page   |  mapped: a cached translation ---> page of RAM
+ *               | ...    |
+ *               +--------+
+ *   um_ram() ---> +----------------------------------------> all of RAM, past
+ *                                                            the tables
  *
  * A touched page that is not mapped raises SIGSEGV; the handler walks the
  * simulated tables, sets accessed and dirty, and maps that one page of RAM at
@@ -20,28 +21,37 @@
  * leaves a stale page behind, and a mirror of the tables works because
  * the walk does not know that there is one. Code runs natively between.
  *
- * Rules kept from the hardware (Intel SDM vol. 3A, 4.7, 4.8, 4.10):
- *   1. only a walk that succeeds is cached, and sets accessed.
+ * Rules kept from the hardware (Intel SDM vol. 3A, 4.6 to 4.10):
+ *   1. only a walk that succeeds is cached, and sets accessed in the page's
+ *      entry. One that meets a reserved bit does not succeed.
  *   2. a page is mapped writable only when the entry allows writing and dirty
  *      is set in it; a first write to a clean one walks again.
- *   3. a write to a translation cached without the right to write faults,
- *      whatever the tables say by now; the fault drops that translation.
- *   4. a large page is cached in fragments of 4 KiB; invalidating any address
- *      in it drops them all. Where a small page is filled while fragments of
- *      a large one are still there, or the reverse, and what is cached says
- *      another frame, another cache type or more rights, the machine stops:
- *      the hardware may do anything then (AMD erratum 383: a machine check).
- *   5. write protection holds for the supervisor too (CR0.WP), and the
- *      supervisor may use user pages.
- *   6. execution is not checked: 2-level tables cannot forbid it.
- *   7. entries for tables are cached if asked for (UM=pdecache=1), present ones
- *      only; a walk uses the cached one. A root load, a fault at an address of
+ *   3. an access that a cached translation does not allow faults, whatever the
+ *      tables say by now; the fault drops that translation.
+ *   4. a large page is cached in fragments of 4 KiB, only those touched;
+ *      invalidating any address in it drops them all. Where a page is filled
+ *      while there are translations of another size for it, and what is cached
+ *      says another frame, another cache type or more rights, the machine
+ *      stops: the hardware may do anything then (AMD erratum 383: a machine
+ *      check).
+ *   5. rights are those that all levels grant. Write protection holds for the
+ *      supervisor too (CR0.WP), and the supervisor may use user pages.
+ *   6. in user mode the host maps no page that is not a user's; they stay
+ *      cached, and are mapped again when the supervisor touches them.
+ *   7. entries for tables, of all levels, are cached if asked for
+ *      (UM=pdecache=1), present ones only, with the rights of those above; a
+ *      walk starts at the lowest. A root load, a fault at an address of
  *      theirs, or any single invalidation drops them (4.10.4.1).
+ *   8. a global page survives root loads (CR4.PGE), nothing else.
  *
  * A fault is delivered to the handler by returning from the signal to a piece
- * of assembly that saves the registers, calls it on the interrupted stack, and
- * retries: the handler is ordinary code. SIGSEGV outside the window goes to
+ * of assembly (trampoline.c) that calls it on the interrupted stack and
+ * retries: the handler is ordinary code. SIGSEGV outside the windows goes to
  * whoever had it before (the sanitizers).
+ *
+ * Five levels: an address is a host pointer and below 2^47, so the index at the
+ * root is always 0. A mirror in another entry of that root is out of reach:
+ * only code that finds its tables through um_ram() can have five.
  *
  * What hardware may do and mostly does not, is done on demand: temper.c. What
  * should have been invalidated is found by audit.c.
@@ -64,45 +74,20 @@
 
 #define um um_machine
 
-#ifndef __i386__
-#error "32-bit tables need a 32-bit process: build with -m32"
+#ifdef __x86_64__
+#define REG_PC REG_RIP
+#else
+#define REG_PC REG_EIP
 #endif
 
 struct um_machine um_machine;
 
 static struct sigaction next_action; /* who had SIGSEGV before */
 
-/* What the trampoline needs, from the signal to its first instructions. */
-uint32_t um_resume_ip, um_fault_va, um_fault_code;
+/* trampoline.c */
+extern uintptr_t um_resume_ip, um_fault_va, um_fault_code;
 void um_trampoline(void);
-void um_deliver(uint32_t va, uint32_t code);
-
-/* A frame like a called function's, so that a backtrace finds the access; room
- * for fxsave is made on the interrupted stack, aligned to 16 bytes. */
-__asm__("    .text\n"
-        "    .globl um_trampoline\n"
-        "um_trampoline:\n"
-        "    pushl um_resume_ip\n"
-        "    pushl %ebp\n"
-        "    movl %esp, %ebp\n"
-        "    pushfl\n"
-        "    pushal\n"
-        "    movl %esp, %ebx\n"
-        "    subl $544, %esp\n"
-        "    andl $-16, %esp\n"
-        "    fxsave 16(%esp)\n"
-        "    cld\n"
-        "    movl um_fault_va, %eax\n"
-        "    movl %eax, 0(%esp)\n"
-        "    movl um_fault_code, %eax\n"
-        "    movl %eax, 4(%esp)\n"
-        "    call um_deliver\n"
-        "    fxrstor 16(%esp)\n"
-        "    movl %ebx, %esp\n"
-        "    popal\n"
-        "    popfl\n"
-        "    popl %ebp\n"
-        "    ret\n");
+void um_deliver(uintptr_t va, unsigned code);
 
 void um_die(const char *what)
 {
@@ -110,22 +95,71 @@ void um_die(const char *what)
     abort();
 }
 
-/* An access that the host refused. True: retry it. */
-static bool access_resolve(uintptr_t va, bool write, unsigned *code)
+/* The handler may leave by longjmp: to the supervisor. */
+void um_machine_check(const char *what, uintptr_t va)
 {
-    size_t page = um_page_of(va);
+    um.user = false;
+    um.config.machine_check(what, va);
+    abort();
+}
+
+bool um_is_window(uintptr_t va)
+{
+    for (unsigned i = 0; i < um.windows; i++)
+        if (va - um.config.window[i].start < um.config.window[i].bytes)
+            return true;
+    return false;
+}
+
+/* An access that the host refused. True: retry it. */
+static bool access_resolve(uintptr_t va, unsigned access, unsigned *code)
+{
+    struct um_cached *c = um_cached_at(va);
     if (!um.on)
-        um.config.machine_check("the window is used before paging is on", va);
-    if (write && um.tlb[page] && !(um.entry[page] & ENTRY_W)) {
-        um_drop(page);
-        um_drop_upper(page / LARGE_PAGES);
-        *code = UM_FAULT_PRESENT | UM_FAULT_WRITE;
+        um_machine_check("the window is used before paging is on", va);
+    if (c && !um_allows(c->entry, access)) {
+        um_drop(c);
+        um_drop_uppers_of(va);
+        *code = access | UM_FAULT_PRESENT;
         return false;
     }
-    if (um.tlb[page] & CACHED_BUS)
-        um.config.machine_check("no memory at the physical address cached",
-            um.entry[page] & ENTRY_FRAME);
-    return um_walk(va, write, code);
+    if (c && !um_is_ram(c->entry & UM_ENTRY_FRAME))
+        um_machine_check("no memory at the physical address cached",
+            (uintptr_t)(c->entry & UM_ENTRY_FRAME));
+    if (c && !c->open) {
+        um_open(c);
+        return true;
+    }
+    return um_walk(va, access, code);
+}
+
+/* ---- user mode ---- */
+
+static void user_enter(void)
+{
+    um.user = true;
+    for (size_t i = 0; i < um.tlb.count; i++) {
+        struct um_cached *c = &um.tlb.at[i];
+        if (c->open && !(c->entry & UM_ENTRY_U))
+            um_open(c);
+    }
+}
+
+void um_user(void (*run)(void *arg), void *arg)
+{
+    user_enter();
+    run(arg);
+    um.user = false;
+}
+
+/* Called by the trampoline, on the stack of the access. */
+void um_deliver(uintptr_t va, unsigned code)
+{
+    const bool was_user = um.user;
+    um.user = false;
+    um.config.fault(va, code);
+    if (was_user)
+        user_enter();
 }
 
 /* ---- signals ---- */
@@ -145,6 +179,16 @@ static void chain(int signal, siginfo_t *info, void *context)
     sigaction(SIGSEGV, &next_action, NULL);
 }
 
+/* The host's error code has the same bits; valgrind's does not tell fetches. */
+static unsigned access_of(const greg_t *regs, uintptr_t va)
+{
+    unsigned access = (unsigned)regs[REG_ERR];
+    if (va == (uintptr_t)regs[REG_PC])
+        access |= UM_FAULT_FETCH;
+    access &= UM_FAULT_WRITE | (UM_ENTRY_NX ? UM_FAULT_FETCH : 0);
+    return access | (um.user ? UM_FAULT_USER : 0);
+}
+
 static void on_segv(int signal, siginfo_t *info, void *context)
 {
     ucontext_t *user = context;
@@ -156,20 +200,14 @@ static void on_segv(int signal, siginfo_t *info, void *context)
         chain(signal, info, context);
         return;
     }
-    if (!access_resolve(va, (regs[REG_ERR] & 2) != 0, &code)) {
+    if (!access_resolve(va, access_of(regs, va), &code)) {
         um.stats.faults++;
-        um_resume_ip = (uint32_t)regs[REG_EIP];
+        um_resume_ip = (uintptr_t)regs[REG_PC];
         um_fault_va = va;
         um_fault_code = code;
-        regs[REG_EIP] = (greg_t)(uintptr_t)um_trampoline;
+        regs[REG_PC] = (greg_t)(uintptr_t)um_trampoline;
     }
     errno = saved_errno;
-}
-
-/* Called by the trampoline, on the stack of the access. */
-void um_deliver(uint32_t va, uint32_t code)
-{
-    um.config.fault(va, code);
 }
 
 /* ---- what the CPU does ---- */
@@ -178,36 +216,36 @@ void um_invalidate(uintptr_t va)
 {
     if (!um_is_window(va))
         return;
-    size_t page = um_page_of(va);
-    size_t slot = page / LARGE_PAGES;
     um.stats.invalidations++;
-    um_mischief_at(page);
-    um_note(page);
+    um_mischief_at(va);
+    um_note(va);
     um_drop_uppers();
-    um_drop(page);
-    for (size_t i = 0; um.fragments[slot] > 0 && i < LARGE_PAGES; i++)
-        if (um.tlb[slot * LARGE_PAGES + i] & CACHED_LARGE)
-            um_drop(slot * LARGE_PAGES + i);
-    um_maybe_evict(page);
+    um_drop_page(va);
+    um_maybe_evict(va);
+}
+
+static void flush(bool but_global)
+{
+    um.stats.flushes++;
+    um_mischief_at(um_random_va());
+    um_drop_all(but_global);
 }
 
 void um_invalidate_all(void)
 {
-    um.stats.flushes++;
-    um_mischief_at(um_random(PAGES));
-    um_drop_all();
+    flush(false);
 }
 
 void um_root_load(uint32_t root_pfn)
 {
-    um.root = root_pfn * PAGE;
+    um.root = (um_phys_t)root_pfn * PAGE;
     um.on = true;
-    um_invalidate_all();
+    flush(true);
 }
 
 uint32_t um_root(void)
 {
-    return um.root / PAGE;
+    return (uint32_t)(um.root / PAGE);
 }
 
 bool um_is_on(void)
@@ -215,9 +253,25 @@ bool um_is_on(void)
     return um.on;
 }
 
-bool um_has_large(void)
+unsigned um_levels(void)
 {
-    return !um.config.no_large;
+    return um.config.levels;
+}
+
+bool um_has_large(unsigned level)
+{
+    return level > 0 && level <= UM_LARGE_LEVELS && !um.config.no_large &&
+           (level < 2 || !um.config.no_huge);
+}
+
+uintptr_t um_window(void)
+{
+    return um.config.window[0].start;
+}
+
+unsigned um_mirror_slot(void)
+{
+    return um.config.mirror_slot;
 }
 
 unsigned char *um_ram(void)
@@ -248,10 +302,44 @@ static void signals_init(void)
         um_die("sigaction");
 }
 
+/* What is not asked for. A mirror fills what its entry of a root of UM_LEVELS
+ * is for. */
+static void config_complete(struct um_config *config)
+{
+    const uintptr_t slot = um_span(UM_LEVELS - 1);
+    errno = EINVAL; /* for um_die() */
+    config->levels = config->levels ? config->levels : UM_LEVELS;
+    if (config->levels < UM_LEVELS || config->levels > UM_LEVELS_MAX)
+        um_die("levels");
+    config->mirror_slot =
+        config->mirror_slot ? config->mirror_slot : UM_MIRROR_SLOT;
+    if (config->window[0].bytes == 0) {
+        config->window[0] = (struct um_range){UM_WINDOW, UM_WINDOW_BYTES};
+        if (config->mirror_slot * slot - UM_WINDOW >= UM_WINDOW_BYTES)
+            config->window[1] =
+                (struct um_range){config->mirror_slot * slot, slot};
+    }
+    for (um.windows = 0; um.windows < UM_WINDOWS_MAX; um.windows++)
+        if (config->window[um.windows].bytes == 0)
+            break;
+}
+
+static void windows_reserve(void)
+{
+    for (unsigned i = 0; i < um.windows; i++) {
+        const struct um_range *w = &um.config.window[i];
+        void *at = mmap((void *)w->start, w->bytes, PROT_NONE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
+            -1, 0);
+        if (at != (void *)w->start)
+            um_die("a window's addresses are in use");
+    }
+}
+
 void um_init(const struct um_config *config)
 {
     um.config = *config;
-    um_temper_init();
+    config_complete(&um.config);
     um.fd = memfd_create("um-ram", MFD_CLOEXEC);
     if (um.fd < 0 || ftruncate(um.fd, (off_t)config->ram_bytes) != 0)
         um_die("no memory for the simulated RAM");
@@ -259,10 +347,8 @@ void um_init(const struct um_config *config)
         NULL, config->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, um.fd, 0);
     if (um.ram == MAP_FAILED)
         um_die("cannot map the simulated RAM");
-    void *window = mmap((void *)UM_WINDOW, UM_WINDOW_BYTES, PROT_NONE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1,
-        0);
-    if (window != (void *)UM_WINDOW)
-        um_die("the window's addresses are in use");
+    if (!um.config.no_reserve)
+        windows_reserve();
+    um_temper_init();
     signals_init();
 }

@@ -87,6 +87,11 @@ bool um_sets_use(void)
 void um_temper_init(void)
 {
     const char *text = getenv("UM");
+    um.leader = calloc(um.config.ram_bytes / PAGE, sizeof(*um.leader));
+    if (!um.leader)
+        um_die("no memory");
+    for (unsigned i = 0; i < RECENT; i++)
+        um_note(um_window());
     if (um_misbehave(text ? text : ""))
         return;
     fprintf(stderr, "um: UM=%s: not understood; known are, with commas:\n%s",
@@ -110,121 +115,175 @@ bool um_one_in(unsigned n)
     return n > 0 && um_random(n) == 0;
 }
 
-void um_note(size_t page)
+void um_note(uintptr_t va)
 {
-    um.recent[um.recent_next++ % RECENT] = (uint32_t)page;
+    um.recent[um.recent_next++ % RECENT] = va;
+}
+
+uintptr_t um_random_va(void)
+{
+    const struct um_range *w = &um.config.window[um_random(um.windows)];
+    return w->start + um_random((uint32_t)(w->bytes / PAGE)) * PAGE;
 }
 
 /* Not the page that an instruction has just waited for: one that needs two
  * would wait for ever. */
-void um_maybe_evict(size_t except)
+void um_maybe_evict(uintptr_t except)
 {
     if (!um_one_in(um.temper.evict))
         return;
-    if (um.uppers > 0)
-        um_drop_upper(um_random(SLOTS));
-    if (um.stats.cached == 0)
+    if (um.upper.count > 0)
+        um_cache_remove(
+            &um.upper, &um.upper.at[um_random((uint32_t)um.upper.count)]);
+    if (um.tlb.count == 0)
         return;
-    size_t page = um.list[um_random((uint32_t)um.stats.cached)];
-    if (page == except)
+    struct um_cached *c = &um.tlb.at[um_random((uint32_t)um.tlb.count)];
+    if (c->key == um_key(except, 0))
         return;
     um.stats.evictions++;
-    um_drop(page);
+    um_drop(c);
 }
 
 /* ---- between two stores ---- */
 
-/* A page that the entry at this place is for, or would be. */
-static size_t page_for(uint32_t place)
+static size_t frame_of(um_phys_t pa)
 {
-    uint32_t index = place % PAGE / 4;
-    const size_t first = UM_WINDOW / LARGE_BYTES;
-    if ((place & ENTRY_FRAME) == um.root && um_random(2) == 0)
-        return ((index - first) * LARGE_PAGES +
-                   um_random((uint32_t)LARGE_PAGES)) %
-               PAGES;
-    for (size_t slot = 0; slot < SLOTS; slot++) {
-        uint32_t e = *um_entry_at(um.root + 4 * (uint32_t)(first + slot));
-        if ((e & (ENTRY_P | ENTRY_PS)) == ENTRY_P &&
-            (e & ENTRY_FRAME) == (place & ENTRY_FRAME))
-            return slot * LARGE_PAGES + index;
+    return (size_t)((pa - UM_RAM_START) / PAGE);
+}
+
+static void lead(um_phys_t place, um_entry_t raw)
+{
+    if ((raw & UM_ENTRY_P) && um_is_ram(raw & UM_ENTRY_FRAME))
+        um.leader[frame_of(raw & UM_ENTRY_FRAME)] = place;
+}
+
+/* The entry that leads to the frame, if it still does; 0: not known. */
+static um_phys_t leader_of(um_phys_t frame)
+{
+    um_phys_t place = um_is_ram(frame) ? um.leader[frame_of(frame)] : 0;
+    if (place == 0)
+        return 0;
+    um_entry_t e = *um_entry_at(place);
+    return (e & UM_ENTRY_P) && (e & UM_ENTRY_FRAME) == frame ? place : 0;
+}
+
+/* Indices from the entry to the root, for the level 0, as an address of its own
+ * level: with any low bits, or with those of a recent address. */
+static uintptr_t va_below(uintptr_t va, unsigned level)
+{
+    const uintptr_t inside = um_span(level) - PAGE;
+    uintptr_t low = um_random(2) ? um.recent[um_random(RECENT)]
+                                 : um_random(UINT32_MAX) * PAGE;
+    return (va << UM_INDEX_BITS * level) + (low & inside);
+}
+
+/* An address that the entry at this place is for: from table to table up to the
+ * root, which may lead to itself (a mirror): then either is right, the entry's
+ * own address or that of what the mirror shows for it. */
+static uintptr_t va_for(um_phys_t place)
+{
+    const unsigned mask = (1u << UM_INDEX_BITS) - 1;
+    uintptr_t va = 0;
+    for (unsigned level = 0; level < um.config.levels; level++) {
+        const um_phys_t table = place & UM_ENTRY_FRAME;
+        const bool is_last = level == um.config.levels - 1;
+        unsigned index = (unsigned)(place / sizeof(um_entry_t)) & mask;
+        va |= (uintptr_t)index << um_shift(level);
+        place = leader_of(table);
+        if (table == um.root && (is_last || place == 0 || um_random(2) == 0))
+            return va_below(va, um.config.levels - 1 - level);
+        if (place == 0)
+            break;
     }
-    return um_random(PAGES);
+    return um_random_va();
 }
 
-static size_t page_near(size_t page)
+static uintptr_t va_near(uintptr_t va)
 {
-    return (page + um_random(5) - 2) % PAGES;
+    uintptr_t near = va + um_random(5) * PAGE - 2 * PAGE;
+    return um_is_window(near) ? near : va;
 }
 
-static size_t page_recent(void)
+static uintptr_t va_recent(void)
 {
-    return page_near(um.recent[um_random(RECENT)]);
+    return va_near(um.recent[um_random(RECENT)]);
 }
 
-static size_t page_of_interest(const uint32_t *at)
+static uintptr_t va_of_interest(um_phys_t place)
 {
-    uint32_t place = um_place_of(at);
     switch (um_random(4)) {
     case 0:
-        return um_random(PAGES);
+        return um_random_va();
     case 1:
-        return page_recent();
+        return va_recent();
     default:
-        return place ? page_for(place) : um_random(PAGES);
+        return place ? va_for(place) : um_random_va();
     }
 }
 
-/* The CPU sets these bits in memory, whatever it has cached. */
+/* The CPU sets these bits in memory, whatever it has cached: accessed at any
+ * level on the way, dirty for a page only. */
 static void set_use(uintptr_t va)
 {
     struct um_look look;
     um_look(va, false, &look);
     if (!look.present)
         return;
-    bool dirty = (look.entry & ENTRY_W) && um_random(2) == 0;
-    *um_entry_at(look.leaf_place) |= ENTRY_A | (dirty ? ENTRY_D : 0);
+    unsigned level = look.level + um_random(look.top + 1 - look.level);
+    bool dirty =
+        level == look.level && (look.entry & UM_ENTRY_W) && um_random(2) == 0;
+    um_set(look.place[level], UM_ENTRY_A | (dirty ? UM_ENTRY_D : 0));
 }
 
-static void mischief(const uint32_t *at)
+static void mischief(um_phys_t place)
 {
     if (!um.on)
         return;
     if (um_one_in(um.temper.speculate))
-        (void)um_prefetch(um_va_of(page_of_interest(at)));
+        (void)um_prefetch(va_of_interest(place));
     if (um_one_in(um.temper.adrandom))
-        set_use(um_va_of(page_of_interest(at)));
+        set_use(va_of_interest(place));
 }
 
-void um_mischief_at(size_t page)
+void um_mischief_at(uintptr_t va)
 {
     if (!um.on || !um_one_in(um.temper.speculate))
         return;
-    (void)um_prefetch(um_va_of(um_random(2) ? page_near(page) : page_recent()));
+    (void)um_prefetch(um_random(2) ? va_near(va) : va_recent());
 }
 
-void um_store(uint32_t *at, uint32_t raw)
+/* The place is asked for once the store is done: through a mirror, it was that
+ * which had the entry's own page translated. */
+static void has_stored(
+    const um_entry_t *at, um_entry_t from, um_entry_t to, const void *caller)
 {
-    uint32_t seen = *(volatile uint32_t *)at;
-    mischief(at);
-    uint32_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
-    um_record(at, old, raw, __builtin_return_address(0));
-    bool kept = (raw & ENTRY_D) && ((raw ^ old) & ENTRY_PS) == 0;
-    if ((raw & ENTRY_P) && (old & ~seen & ENTRY_D) && !kept)
+    const um_phys_t place = um_place_of(at);
+    um_record(place, from, to, caller);
+    if (place)
+        lead(place, to);
+}
+
+void um_store(um_entry_t *at, um_entry_t raw)
+{
+    mischief(um_place_of(at));
+    um_entry_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
+    has_stored(at, old, raw, __builtin_return_address(0));
+    bool kept = (raw & UM_ENTRY_D) && ((raw ^ old) & UM_ENTRY_PS) == 0;
+    if (um.temper.adrandom && (raw & UM_ENTRY_P) && (old & UM_ENTRY_D) && !kept)
         um.config.machine_check(
-            "a store loses dirty, which was set since the entry was read",
-            um_place_of(at));
-    mischief(at);
+            "a store loses dirty, which may just have been set",
+            (uintptr_t)um_place_of(at));
+    mischief(um_place_of(at));
 }
 
-bool um_replace(uint32_t *at, uint32_t *old, uint32_t raw)
+bool um_replace(um_entry_t *at, um_entry_t *old, um_entry_t raw)
 {
-    mischief(at);
-    uint32_t before = *old;
+    const um_entry_t before = *old;
+    mischief(um_place_of(at));
     bool done = __atomic_compare_exchange_n(
         at, old, raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     if (done)
-        um_record(at, before, raw, __builtin_return_address(0));
-    mischief(at);
+        has_stored(at, before, raw, __builtin_return_address(0));
+    mischief(um_place_of(at));
     return done;
 }

@@ -3,11 +3,16 @@
  * tlb.c - what the machine has cached, and the walk that fills it. Theory and
  * rules are in machine.c.
  *
- *     page of the window          tlb, entry, source: one each a page
- *     list [ 7 | 93 | 12 | ... ]  the cached pages; place: where each stands
- *     upper [ - | e | - | ... ]   cached entries for tables, by 4-MiB slot
+ *     um.tlb    key: the page         what the host maps, or could
+ *     um.large  key: a large page     has `fragments` of it in um.tlb
+ *     um.upper  key: what an entry    the entry for a table, with the rights
+ *               for a table covers    of those above it
  *
- * The list makes it cheap to choose one at random, to drop all, to audit all.
+ *     root -> level 3 -> ... -> level 0     a walk: a loop over the levels,
+ *                  ^                        from the lowest entry in um.upper
+ *
+ * Cost: of a fill a system call. A large page is compared with what is cached
+ * in other sizes: all of the TLB is looked at.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -19,269 +24,398 @@
 
 #define um um_machine
 
-/* ---- caching and dropping ---- */
+/* ---- what the host maps ---- */
 
 static void window_close(uintptr_t va, size_t bytes)
 {
+    if (um.config.no_reserve) {
+        if (munmap((void *)va, bytes) != 0)
+            um_die("cannot close part of a window");
+        return;
+    }
     void *at = mmap((void *)va, bytes, PROT_NONE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
-        um_die("cannot close part of the window");
+        um_die("cannot close part of a window");
 }
 
-static void window_open(size_t page, uint32_t pa, bool writable)
+static void page_map(const struct um_cached *c)
 {
-    void *at = mmap((void *)um_va_of(page), PAGE,
-        writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED,
+    const um_phys_t pa = c->entry & UM_ENTRY_FRAME;
+    int rights = PROT_READ | (c->dirty ? PROT_WRITE : 0) |
+                 (c->entry & UM_ENTRY_NX ? 0 : PROT_EXEC);
+    void *at = mmap((void *)um_va(c), PAGE, rights, MAP_SHARED | MAP_FIXED,
         um.fd, (off_t)(pa - UM_RAM_START));
     if (at == MAP_FAILED)
         um_die("cannot fill the TLB");
 }
 
-static unsigned short *count_of(size_t page, bool large)
+void um_open(struct um_cached *c)
 {
-    return large ? &um.fragments[page / LARGE_PAGES]
-                 : &um.small[page / LARGE_PAGES];
+    const bool was_open = c->open;
+    c->open = um_is_ram(c->entry & UM_ENTRY_FRAME) &&
+              (!um.user || (c->entry & UM_ENTRY_U));
+    if (c->open)
+        page_map(c);
+    else if (was_open)
+        window_close(um_va(c), PAGE);
 }
 
-static void forget(size_t page)
+/* ---- caching and dropping ---- */
+
+struct um_cached *um_cached_at(uintptr_t va)
 {
-    uint32_t last = um.list[--um.stats.cached];
-    um.list[um.place[page]] = last;
-    um.place[last] = um.place[page];
-    --*count_of(page, (um.tlb[page] & CACHED_LARGE) != 0);
-    um.tlb[page] = 0;
+    return um_cache_find(&um.tlb, um_key(va, 0));
 }
 
-void um_drop(size_t page)
+static struct um_cached *large_at(uintptr_t va, unsigned level)
 {
-    if (um.tlb[page] == 0)
-        return;
-    bool is_mapped = !(um.tlb[page] & CACHED_BUS);
-    forget(page);
-    if (is_mapped)
-        window_close(um_va_of(page), PAGE);
+    return um_cache_find(&um.large, um_key(va, level));
 }
 
-void um_drop_upper(size_t slot)
+/* What the host maps there stays. */
+static void forget(struct um_cached *c)
 {
-    um.uppers -= um.upper[slot] != 0;
-    um.upper[slot] = 0;
+    if (c->level > 0) {
+        struct um_cached *large = large_at(um_va(c), c->level);
+        if (--large->fragments == 0)
+            um_cache_remove(&um.large, large);
+    }
+    um.globals -= (c->entry & UM_ENTRY_G) != 0;
+    um_cache_remove(&um.tlb, c);
+    um.stats.cached = um.tlb.count;
+}
+
+void um_drop(struct um_cached *c)
+{
+    const bool was_open = c->open;
+    const uintptr_t va = um_va(c);
+    forget(c);
+    if (was_open)
+        window_close(va, PAGE);
+}
+
+void um_drop_page(uintptr_t va)
+{
+    struct um_cached *c = um_cached_at(va);
+    if (c)
+        um_drop(c);
+    for (unsigned level = 1; level <= UM_LARGE_LEVELS; level++)
+        for (size_t i = um.tlb.count; large_at(va, level) && i-- > 0;) {
+            c = &um.tlb.at[i];
+            if (c->level == level &&
+                um_key(um_va(c), level) == um_key(va, level))
+                um_drop(c);
+        }
 }
 
 void um_drop_uppers(void)
 {
-    if (um.uppers > 0)
-        memset(um.upper, 0, sizeof(um.upper));
-    um.uppers = 0;
+    um_cache_clear(&um.upper);
 }
 
-void um_drop_all(void)
+void um_drop_uppers_of(uintptr_t va)
+{
+    for (unsigned level = 1; level < um.config.levels; level++) {
+        struct um_cached *c = um_cache_find(&um.upper, um_key(va, level));
+        if (c)
+            um_cache_remove(&um.upper, c);
+    }
+}
+
+void um_drop_all(bool but_global)
 {
     um_drop_uppers();
-    if (um.stats.cached == 0)
+    if (um.tlb.count == 0)
         return;
-    while (um.stats.cached > 0)
-        forget(um.list[0]);
-    window_close(UM_WINDOW, UM_WINDOW_BYTES);
-}
-
-bool um_is_stale(uint32_t cached, uint32_t stored)
-{
-    return ((cached ^ stored) & (ENTRY_FRAME | ENTRY_CACHE | ENTRY_PS)) != 0 ||
-           (cached & ~stored & ENTRY_RIGHTS) != 0;
-}
-
-/* The translation of one page of a large one. */
-static uint32_t fragment_of(uint32_t large, size_t page)
-{
-    return large + (uint32_t)(page % LARGE_PAGES) * PAGE;
-}
-
-/* Rule 4: what is cached in the other size must say the same. */
-static void sizes_check(size_t page, uint32_t entry, bool large)
-{
-    const size_t slot = page / LARGE_PAGES;
-    const uint32_t size = ENTRY_PS; /* the one difference there may be */
-    bool clash = false;
-    if (!large && um.fragments[slot] > 0)
-        clash = um_is_stale(fragment_of(um.large[slot], page) & ~size, entry);
-    if (large && um.small[slot] > 0)
-        for (size_t i = 0; i < um.stats.cached && !clash; i++) {
-            size_t other = um.list[i];
-            uint32_t part = (entry & (ENTRY_LARGE | (PAGE - 1))) +
-                            (uint32_t)(other % LARGE_PAGES) * PAGE;
-            clash = other / LARGE_PAGES == slot &&
-                    !(um.tlb[other] & CACHED_LARGE) &&
-                    um_is_stale(um.entry[other], part & ~size);
-        }
-    if (clash)
-        um.config.machine_check(
-            "two page sizes for an address, with different frames or rights",
-            um_va_of(page));
-}
-
-static void fill(size_t page, const struct um_look *look)
-{
-    const bool dirty = (look->entry & ENTRY_W) && (look->leaf & ENTRY_D);
-    const uint32_t pa = look->entry & ENTRY_FRAME;
-    const bool is_ram = um_is_ram(pa);
-    sizes_check(page, look->entry, look->large);
-    if (um.stats.cached >= TLB_SIZE) {
-        um.stats.full++;
-        um_drop_all();
+    if (but_global && um.globals > 0) {
+        for (size_t i = um.tlb.count; i-- > 0;)
+            if (!(um.tlb.at[i].entry & UM_ENTRY_G))
+                um_drop(&um.tlb.at[i]);
+        return;
     }
-    if (um.tlb[page] && is_ram)
-        forget(page); /* mapped over below */
-    um_drop(page);
-    if (is_ram)
-        window_open(page, pa, dirty);
-    um.tlb[page] =
-        (unsigned char)(CACHED | (look->large ? CACHED_LARGE : 0) |
-                        (dirty ? CACHED_D : 0) | (is_ram ? 0 : CACHED_BUS));
-    um.entry[page] = look->entry;
-    um.source[page] = look->leaf_place;
-    um.place[page] = (unsigned short)um.stats.cached;
-    um.list[um.stats.cached++] = (uint32_t)page;
-    ++*count_of(page, look->large);
-    if (look->large)
-        um.large[page / LARGE_PAGES] = look->entry & (ENTRY_LARGE | (PAGE - 1));
+    um_cache_clear(&um.tlb);
+    um_cache_clear(&um.large);
+    um.globals = 0;
+    um.stats.cached = 0;
+    for (unsigned i = 0; i < um.windows; i++)
+        window_close(um.config.window[i].start, um.config.window[i].bytes);
+}
+
+/* Rights as bits that grant something: NX is one that takes. */
+static um_entry_t granted(um_entry_t entry)
+{
+    return (entry ^ UM_ENTRY_NX) & UM_ENTRY_RIGHTS;
+}
+
+bool um_lost(um_entry_t cached, um_entry_t stored)
+{
+    return (granted(cached) & ~granted(stored)) != 0;
+}
+
+bool um_is_stale(um_entry_t cached, um_entry_t stored)
+{
+    const um_entry_t same = UM_ENTRY_FRAME | UM_ENTRY_CACHE | UM_ENTRY_PS;
+    return ((cached ^ stored) & same) != 0 || um_lost(cached, stored);
+}
+
+/* The translation of one page of a larger one. */
+static um_entry_t part_of(um_entry_t entry, unsigned level, uintptr_t va)
+{
+    const uintptr_t inside = (um_span(level) - 1) & ~(PAGE - 1);
+    return (entry & ~(um_entry_t)inside) | (um_entry_t)(va & inside);
+}
+
+/* Do they differ in more than their size? */
+static bool is_clash(um_entry_t cached, um_entry_t filled)
+{
+    return um_is_stale(cached | UM_ENTRY_PS, filled | UM_ENTRY_PS);
+}
+
+/* Rule 4: what is cached in another size must say the same. */
+static void sizes_check(uintptr_t va, um_entry_t entry, unsigned level)
+{
+    bool clash = false;
+    for (unsigned larger = level + 1; larger <= UM_LARGE_LEVELS; larger++) {
+        const struct um_cached *c = large_at(va, larger);
+        clash |= c && is_clash(part_of(c->entry, larger, va), entry);
+    }
+    for (size_t i = 0; level > 0 && i < um.tlb.count && !clash; i++) {
+        const struct um_cached *c = &um.tlb.at[i];
+        clash = c->level < level &&
+                um_key(um_va(c), level) == um_key(va, level) &&
+                is_clash(c->entry, part_of(entry, level, um_va(c)));
+    }
+    if (clash)
+        um_machine_check(
+            "two page sizes for an address, with different frames or rights",
+            va);
+}
+
+static void large_count(uintptr_t va, const struct um_look *look)
+{
+    struct um_cached *large = large_at(va, look->level);
+    if (!large)
+        large = um_cache_add(&um.large, um_key(va, look->level));
+    large->entry = look->entry;
+    large->fragments++;
+}
+
+static void fill(uintptr_t va, const struct um_look *look)
+{
+    struct um_cached *c;
+    bool was_open = false;
+    sizes_check(va, look->entry, look->level);
+    if (um.tlb.count >= TLB_SIZE) {
+        um.stats.full++;
+        um_drop_all(false);
+    }
+    if ((c = um_cached_at(va)) != NULL) {
+        was_open = c->open;
+        forget(c);
+    }
+    c = um_cache_add(&um.tlb, um_key(va, 0));
+    c->entry = look->entry;
+    c->level = look->level;
+    c->dirty = (look->entry & UM_ENTRY_W) && (look->at[c->level] & UM_ENTRY_D);
+    c->open = was_open;
+    memcpy(c->place, look->place, sizeof(c->place));
+    um_open(c);
+    if (c->level > 0)
+        large_count(va, look);
+    um.globals += (c->entry & UM_ENTRY_G) != 0;
+    um.stats.cached = um.tlb.count;
     um.stats.fills++;
 }
 
 /* ---- the walk ---- */
 
-bool um_is_ram(uint32_t pa)
+bool um_is_ram(um_phys_t pa)
 {
     return pa - UM_RAM_START < um.config.ram_bytes;
 }
 
 /* The entry at a physical address. */
-uint32_t *um_entry_at(uint32_t pa)
+um_entry_t *um_entry_at(um_phys_t pa)
 {
     if (!um_is_ram(pa))
-        um.config.machine_check("a table outside of RAM", pa);
-    return (uint32_t *)(void *)(um.ram + (pa - UM_RAM_START));
+        um_machine_check("a table outside of RAM", (uintptr_t)pa);
+    return (um_entry_t *)(void *)(um.ram + (pa - UM_RAM_START));
 }
 
-uint32_t um_place_of(const uint32_t *at)
+void um_set(um_phys_t place, um_entry_t bits)
 {
-    uintptr_t va = (uintptr_t)at;
+    (void)__atomic_fetch_or(um_entry_at(place), bits, __ATOMIC_SEQ_CST);
+}
+
+um_phys_t um_place_of(const um_entry_t *at)
+{
+    const uintptr_t va = (uintptr_t)at;
+    const struct um_cached *c;
     if (va - (uintptr_t)um.ram < um.config.ram_bytes)
-        return UM_RAM_START + (uint32_t)(va - (uintptr_t)um.ram);
-    if (um_is_window(va) && um.tlb[um_page_of(va)])
-        return (um.entry[um_page_of(va)] & ENTRY_FRAME) | (va & (PAGE - 1));
+        return UM_RAM_START + (um_phys_t)(va - (uintptr_t)um.ram);
+    if (um_is_window(va) && (c = um_cached_at(va)) != NULL)
+        return (c->entry & UM_ENTRY_FRAME) | (va & (PAGE - 1));
     return 0;
 }
 
-static uint32_t load(uint32_t pa)
+static um_entry_t load(um_phys_t pa)
 {
-    return *(volatile uint32_t *)um_entry_at(pa);
+    return *(volatile um_entry_t *)um_entry_at(pa);
 }
 
-/* Reads the tables, and changes nothing. */
-void um_look(uintptr_t va, bool use_cache, struct um_look *look)
+static void table_check(um_phys_t table, uintptr_t va)
 {
-    uint32_t cached = use_cache ? um.upper[um_page_of(va) / LARGE_PAGES] : 0;
+    if (um.config.is_table && !um.config.is_table((uint32_t)(table / PAGE)))
+        um_machine_check("a walk reads a frame that is no table", va);
+}
+
+/* Bits of a present entry that must be 0 and are not. */
+static bool is_reserved(um_entry_t entry, unsigned level)
+{
+    um_entry_t zero = UM_ENTRY_HIGH;
+    if (level > 0 && (entry & UM_ENTRY_PS))
+        zero |= um_has_large(level)
+                    ? (um_span(level) - 1) & UM_ENTRY_FRAME & ~UM_ENTRY_PAT
+                    : UM_ENTRY_PS;
+    return (entry & zero) != 0;
+}
+
+/* The entry with no right that those above it do not grant. */
+static um_entry_t limited(um_entry_t entry, um_entry_t above)
+{
+    um_entry_t rights = granted(entry) & granted(above);
+    return (entry & ~UM_ENTRY_RIGHTS) | (rights ^ UM_ENTRY_NX);
+}
+
+/* Starts at the root, or below the lowest cached entry. */
+static um_phys_t look_start(
+    uintptr_t va, bool is_walk, um_entry_t *above, struct um_look *look)
+{
     memset(look, 0, sizeof(*look));
-    look->from_cache = cached != 0;
-    look->upper_place = um.root + 4 * (va >> 22);
-    look->upper = cached ? cached : load(look->upper_place);
-    look->leaf = look->upper;
-    look->leaf_place = look->upper_place;
-    if (!(look->upper & ENTRY_P))
-        return;
-    look->large = (look->upper & ENTRY_PS) && !um.config.no_large;
-    uint32_t frame = (look->upper & ENTRY_LARGE) | (va & (LARGE_BYTES - PAGE));
-    uint32_t size = ENTRY_PS;
-    if (!look->large) {
-        look->leaf_place =
-            (look->upper & ENTRY_FRAME) + 4 * ((va >> 12) & 1023);
-        look->leaf = load(look->leaf_place);
-        frame = look->leaf & ENTRY_FRAME;
-        size = 0;
+    look->top = um.config.levels - 1;
+    *above = UM_ENTRY_W | UM_ENTRY_U;
+    for (unsigned level = 1; is_walk && level <= look->top; level++) {
+        const struct um_cached *c = um_cache_find(&um.upper, um_key(va, level));
+        if (!c)
+            continue;
+        memcpy(look->place, c->place, sizeof(look->place));
+        look->top = level - 1;
+        *above = c->entry;
+        return c->entry & UM_ENTRY_FRAME;
     }
-    look->present = (look->leaf & ENTRY_P) != 0;
-    look->entry = frame | (look->upper & look->leaf & ENTRY_RIGHTS) |
-                  (look->leaf & (ENTRY_CACHE | ENTRY_A | ENTRY_D)) | size |
-                  ENTRY_P;
+    return um.root;
 }
 
-static void table_check(uint32_t pa, uintptr_t va)
+void um_look(uintptr_t va, bool is_walk, struct um_look *look)
 {
-    if (um.config.is_table && !um.config.is_table(pa / PAGE))
-        um.config.machine_check("a walk reads a frame that is no table", va);
+    const um_entry_t keep = UM_ENTRY_FRAME | UM_ENTRY_RIGHTS | UM_ENTRY_CACHE |
+                            UM_ENTRY_A | UM_ENTRY_D |
+                            (um.config.no_global ? 0 : UM_ENTRY_G);
+    um_entry_t above, entry;
+    um_phys_t table = look_start(va, is_walk, &above, look);
+    unsigned level = look->top;
+    for (;; level--) {
+        if (is_walk)
+            table_check(table, va);
+        look->level = level;
+        look->place[level] = table + um_index(va, level) * sizeof(um_entry_t);
+        look->at[level] = entry = load(look->place[level]);
+        if (!(entry & UM_ENTRY_P))
+            return;
+        look->reserved = is_reserved(entry, level);
+        if (look->reserved)
+            return;
+        look->path[level] = above = limited(entry, above);
+        if (level == 0 || (entry & UM_ENTRY_PS))
+            break;
+        table = entry & UM_ENTRY_FRAME;
+    }
+    look->present = true;
+    look->entry = part_of(above & keep, level, va) | UM_ENTRY_P |
+                  (level > 0 ? UM_ENTRY_PS : 0);
+}
+
+static void upper_keep(uintptr_t va, const struct um_look *look, unsigned level)
+{
+    if (um.upper.count >= TLB_SIZE)
+        um_drop_uppers();
+    struct um_cached *c = um_cache_add(&um.upper, um_key(va, level));
+    c->entry = look->path[level];
+    c->level = level;
+    memcpy(c->place, look->place, sizeof(c->place));
 }
 
 /* The walk's first half. An entry for a table may be kept even if the walk
  * fails below it (pitfall 14). */
 static void look_and_keep(uintptr_t va, struct um_look *look)
 {
-    size_t slot = um_page_of(va) / LARGE_PAGES;
-    table_check(um.root, va);
-    um_look(va, um.temper.pdecache != 0, look);
-    if (!(look->upper & ENTRY_P) || look->large)
-        return;
-    table_check(look->leaf_place, va);
-    if (!look->from_cache)
-        *um_entry_at(look->upper_place) |= ENTRY_A;
-    if (um.temper.pdecache && !look->from_cache) {
-        um.upper[slot] = look->upper;
-        um.uppers++;
+    um_look(va, true, look);
+    for (unsigned level = look->top; level > look->level; level--) {
+        if (!(look->at[level] & UM_ENTRY_A))
+            um_set(look->place[level], UM_ENTRY_A);
+        if (um.temper.pdecache)
+            upper_keep(va, look, level);
     }
 }
 
 /* Caches other fragments of a large page than the one that was touched. */
-static void fill_fragments(size_t page, const struct um_look *look)
+static void fill_fragments(uintptr_t va, const struct um_look *look)
 {
+    const uint32_t pages = (uint32_t)(um_span(look->level) / PAGE);
     struct um_look other = *look;
     for (unsigned i = 0; i < 4; i++) {
-        size_t beside =
-            page - page % LARGE_PAGES + um_random((uint32_t)LARGE_PAGES);
-        other.entry = (look->entry & (ENTRY_LARGE | (PAGE - 1))) +
-                      (uint32_t)(beside % LARGE_PAGES) * PAGE;
-        if (um.tlb[beside] || um.stats.cached >= TLB_SIZE)
+        uintptr_t beside =
+            (va & ~(um_span(look->level) - 1)) + um_random(pages) * PAGE;
+        if (!um_is_window(beside) || um_cached_at(beside) ||
+            um.tlb.count >= TLB_SIZE)
             continue;
+        other.entry = part_of(look->entry, look->level, beside);
         fill(beside, &other);
     }
 }
 
-bool um_walk(uintptr_t va, bool write, unsigned *code)
+bool um_allows(um_entry_t entry, unsigned access)
+{
+    return (!(access & UM_FAULT_WRITE) || (entry & UM_ENTRY_W)) &&
+           (!(access & UM_FAULT_USER) || (entry & UM_ENTRY_U)) &&
+           (!(access & UM_FAULT_FETCH) || !(entry & UM_ENTRY_NX));
+}
+
+bool um_walk(uintptr_t va, unsigned access, unsigned *code)
 {
     struct um_look look;
-    size_t page = um_page_of(va);
     look_and_keep(va, &look);
-    bool refused = look.present && write && !(look.entry & ENTRY_W);
-    *code = (write ? UM_FAULT_WRITE : 0) | (refused ? UM_FAULT_PRESENT : 0);
-    if (!look.present || refused) {
-        /* a fault drops what it was found with */
-        um_drop_upper(page / LARGE_PAGES);
+    if (!look.present || !um_allows(look.entry, access)) {
+        *code = access | (look.reserved ? UM_FAULT_RESERVED : 0) |
+                (look.reserved || look.present ? UM_FAULT_PRESENT : 0);
+        um_drop_uppers_of(va); /* a fault drops what it was found with */
         return false;
     }
-    if (!um_is_ram(look.entry))
-        um.config.machine_check(
-            "no memory at that physical address", look.entry & ENTRY_FRAME);
-    look.leaf |= ENTRY_A | (write ? ENTRY_D : 0);
-    *um_entry_at(look.leaf_place) |= ENTRY_A | (write ? ENTRY_D : 0);
-    fill(page, &look);
-    um_note(page);
-    if (look.large && um_one_in(um.temper.fragment))
-        fill_fragments(page, &look);
-    um_maybe_evict(page);
+    if (!um_is_ram(look.entry & UM_ENTRY_FRAME))
+        um_machine_check("no memory at that physical address",
+            (uintptr_t)(look.entry & UM_ENTRY_FRAME));
+    um_entry_t use = UM_ENTRY_A | (access & UM_FAULT_WRITE ? UM_ENTRY_D : 0);
+    um_set(look.place[look.level], use);
+    look.at[look.level] |= use;
+    fill(va, &look);
+    um_note(va);
+    if (look.level > 0 && um_one_in(um.temper.fragment))
+        fill_fragments(va, &look);
+    um_maybe_evict(va);
     return true;
 }
 
 bool um_prefetch(uintptr_t va)
 {
     struct um_look look;
-    size_t page = um_page_of(va);
-    if (um.tlb[page])
+    if (!um_is_window(va) || um_cached_at(va))
         return false;
     look_and_keep(va, &look);
     if (!look.present)
         return false;
-    *um_entry_at(look.leaf_place) |= ENTRY_A;
-    fill(page, &look);
+    um_set(look.place[look.level], UM_ENTRY_A);
+    fill(va, &look);
     um.stats.speculated++;
     return true;
 }

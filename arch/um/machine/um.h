@@ -2,8 +2,8 @@
 /*
  * um.h - the simulated machine: RAM, page tables in it, a TLB, on demand a bad
  * temper, and an audit that finds what should have been invalidated. Theory in
- * machine.c; how to use it in README.md. For anyone's page-table code for
- * 32-bit x86: nothing of Verso is needed.
+ * machine.c; how to use it in README.md. For anyone's page-table code for x86,
+ * 32-bit or 64-bit (geometry.h): nothing of Verso is needed.
  */
 #ifndef ARCH_UM_UM_H
 #define ARCH_UM_UM_H
@@ -12,25 +12,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Virtual addresses that the machine translates: [UM_WINDOW, UM_WINDOW +
- * UM_WINDOW_BYTES). All others are the process's own. */
-#define UM_WINDOW       0x60000000u
-#define UM_WINDOW_BYTES 0x40000000u
+#include "geometry.h"
 
 /* Where RAM starts, physically: not 0, so that a physical address that is
  * taken for an offset is noticed. */
 #define UM_RAM_START 0x01000000u
 
-/* The entry of the root for a mirror: the last 4 MiB of the window. */
-#define UM_MIRROR_SLOT 639u
+/* Error code of a fault, as x86 numbers its bits: a translation was there; a
+ * write; in user mode; a reserved bit was set in an entry (never cached); the
+ * fetch of an instruction (told where entries can forbid it: 64-bit). */
+#define UM_FAULT_PRESENT  1u
+#define UM_FAULT_WRITE    2u
+#define UM_FAULT_USER     4u
+#define UM_FAULT_RESERVED 8u
+#define UM_FAULT_FETCH    16u
 
-/* Error code of a fault: bits 0 (a translation was there), 1 (write). */
-#define UM_FAULT_PRESENT 1u
-#define UM_FAULT_WRITE   2u
+#define UM_WINDOWS_MAX 4u
+
+/* Addresses that the machine translates; all others are the process's own. */
+struct um_range {
+    uintptr_t start;
+    size_t bytes;
+};
 
 struct um_config {
     size_t ram_bytes; /* page multiple */
-    bool no_large;    /* no 4-MiB pages */
+    unsigned levels;  /* 0: 2 in 32-bit, 4 in 64-bit; or 5 */
+    bool no_large;    /* no large pages at all */
+    bool no_huge;     /* none of 1 GiB */
+    bool no_global;   /* a root load drops all */
+    /* Where something else is there by default (valgrind): other windows, page
+     * multiples, the first of them for um_window(). Empty: UM_WINDOW and all
+     * that the mirror takes. */
+    struct um_range window[UM_WINDOWS_MAX];
+    unsigned mirror_slot; /* 0: UM_MIRROR_SLOT */
+    bool no_reserve;      /* do not keep others out of the windows */
     /* The page-fault handler. Runs on the stack of the code that faulted, not
      * inside a signal handler: it may touch the window, fault again, longjmp
      * away. When it returns, the access is tried again. */
@@ -53,12 +69,17 @@ void um_init(const struct um_config *config);
  * address UM_RAM_START. */
 unsigned char *um_ram(void);
 
-/* What the CPU does. A root load keeps nothing; paging is off before the
- * first, and every access to the window is a machine check then. */
+/* Where the (first) window starts, and the entry of the root for a mirror. */
+uintptr_t um_window(void);
+unsigned um_mirror_slot(void);
+
+/* What the CPU does. A root load keeps nothing but global pages; paging is off
+ * before the first, and every access to a window is a machine check then. */
 void um_root_load(uint32_t root_pfn);
 uint32_t um_root(void);
 bool um_is_on(void);
-bool um_has_large(void);
+unsigned um_levels(void);
+bool um_has_large(unsigned level);
 void um_invalidate(uintptr_t va);
 void um_invalidate_all(void);
 
@@ -66,11 +87,17 @@ void um_invalidate_all(void);
  * time. False: it is cached already, or the tables do not allow it. */
 bool um_prefetch(uintptr_t va);
 
+/* Runs code in user mode: a page without U in an entry on its way is refused.
+ * The stack and all that is outside the windows stay usable. Handlers run as
+ * the supervisor, and one that leaves by longjmp has left user mode; run()
+ * itself must return. */
+void um_user(void (*run)(void *arg), void *arg);
+
 /* Entries are stored through these, so that the machine may act between any two
  * stores, and the audit knows who stored what. `at`: in the window, or in
  * um_ram(). Replace: compare and exchange, false and *old if it differed. */
-void um_store(uint32_t *at, uint32_t raw);
-bool um_replace(uint32_t *at, uint32_t *old, uint32_t raw);
+void um_store(um_entry_t *at, um_entry_t raw);
+bool um_replace(um_entry_t *at, um_entry_t *old, um_entry_t raw);
 
 /* Chooses the temper: "evict=8,speculate=1". False, and nothing changed, for
  * what is not known; um_words() has the list. */
@@ -83,14 +110,15 @@ bool um_sets_use(void);
  * longer grant. */
 struct um_stale {
     uintptr_t va;
-    unsigned level;     /* of the entry that changed; 0: of pages */
-    bool upper;         /* a cached entry for a table, at level 1 */
-    uint32_t cached;    /* as it was: frame, rights of all levels together */
-    uint32_t stored;    /* the entry of that level now */
-    bool is_known;      /* a recent store changed it: */
-    size_t ago;         /* how many entry stores ago; 0: the last one */
-    uint32_t from, to;  /* it replaced this by that */
-    const void *caller; /* and returned to there */
+    unsigned level;      /* of the entry that changed; 0: of pages */
+    bool upper;          /* a cached entry for a table: */
+    unsigned upper_of;   /* of this level */
+    um_entry_t cached;   /* as it was: frame, rights of all levels together */
+    um_entry_t stored;   /* the entry to blame now */
+    bool is_known;       /* a recent store changed it: */
+    size_t ago;          /* how many entry stores ago; 0: the last one */
+    um_entry_t from, to; /* it replaced this by that */
+    const void *caller;  /* and returned to there */
 };
 
 /* Compares all that is cached with the tables; call it where no invalidation
