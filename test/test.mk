@@ -8,7 +8,7 @@
 WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
 	verso_frame_alloc_bulk verso_back_commit verso_i_node_alloc
 
-UM := build/um
+UM := $(BUILT)/um
 # What is free is closed to ASan, through the hook door.
 UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
 UM_WRAPS := $(WRAPS) verso_back_release verso_frame_free_bulk
@@ -66,27 +66,28 @@ TEST_NEEDS += $(UM)/verso-test
 #
 # build/um-machine/64 and build/um-machine/32: nothing of Verso is in them.
 
-UM_ALONE := um-machine um-example
+UM_MACHINE := $(BUILT)/um-machine
+UM_ALONE := um-machine um-example um-cpus
 UM_ALONE_FLAGS := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) \
 	-Iarch/um/machine
-build/um-machine/flags: FORCE
+$(UM_MACHINE)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' >$@
 
 define um_alone
-UM_ALONE_OBJS_$(1) := $$(patsubst %.c,build/um-machine/$(1)/%.o,$$(wildcard \
+UM_ALONE_OBJS_$(1) := $$(patsubst %.c,$(UM_MACHINE)/$(1)/%.o,$$(wildcard \
 	arch/um/machine/*.c))
-build/um-machine/$(1)/%.o: %.c build/um-machine/flags
+$(UM_MACHINE)/$(1)/%.o: %.c $(UM_MACHINE)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(UM_ALONE_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-$$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE)): build/um-machine/$(1)/%: \
-		build/um-machine/$(1)/test/%/main.o $$(UM_ALONE_OBJS_$(1))
+$$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE)): $(UM_MACHINE)/$(1)/%: \
+		$(UM_MACHINE)/$(1)/test/%/main.o $$(UM_ALONE_OBJS_$(1))
 	$$(call say,link $$@)
 	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) -o $$@ $$^
-TEST_NEEDS += $$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE))
--include $$(wildcard build/um-machine/$(1)/*/*/*.d)
+TEST_NEEDS += $$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE))
+-include $$(wildcard $(UM_MACHINE)/$(1)/*/*/*.d)
 endef
 $(eval $(call um_alone,64))
 $(eval $(call um_alone,32))
@@ -97,7 +98,8 @@ $(eval $(call um_alone,32))
 # nothing but the heap, under ASan and UBSan. The linker leads what can run out
 # through test/heap-host/inject.c.
 
-HEAP_SUITES := node pagemap area slab alloc
+HEAP := $(BUILT)/heap
+HEAP_SUITES := util node pagemap area slab alloc
 HEAP_SOURCES := $(patsubst %,src/%.c,$(STOREYS_heap) $(LISTS_heap)) \
 	$(patsubst %,test/%.c,main state $(HEAP_SUITES)) \
 	$(wildcard test/heap-host/*.c)
@@ -105,26 +107,26 @@ HEAP_WRAPS := -Wl,--wrap=verso_back_commit -Wl,--wrap=verso_i_node_alloc
 HEAP_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
 	-Iarch/um $(HAS_heap)
 
-build/heap/flags: FORCE
+$(HEAP)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' >$@
 
 define heap_host
-HEAP_OBJS_$(1) := $$(patsubst %.c,build/heap/$(1)/%.o,$$(HEAP_SOURCES))
-build/heap/$(1)/src/%.o: src/%.c build/heap/flags
+HEAP_OBJS_$(1) := $$(patsubst %.c,$(HEAP)/$(1)/%.o,$$(HEAP_SOURCES))
+$(HEAP)/$(1)/src/%.o: src/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/test/heap-host/%.o: test/heap-host/%.c build/heap/flags
+$(HEAP)/$(1)/test/heap-host/%.o: test/heap-host/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/test/%.o: test/%.c build/heap/flags
+$(HEAP)/$(1)/test/%.o: test/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding -Isrc -Ikernel -Itest $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/verso-heap-test: $$(HEAP_OBJS_$(1))
+$(HEAP)/$(1)/verso-heap-test: $$(HEAP_OBJS_$(1))
 	$$(call say,link $$@)
 	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) $$(HEAP_WRAPS) -o $$@ $$^
 -include $$(HEAP_OBJS_$(1):.o=.d)
@@ -133,5 +135,38 @@ $(eval $(call heap_host,64))
 $(eval $(call heap_host,32))
 
 .PHONY: heap
-heap: build/heap/64/verso-heap-test build/heap/32/verso-heap-test
-TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test
+heap: $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
+TEST_NEEDS += $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
+
+# ---- several CPUs ----
+#
+# The machine's own tests of that are um-cpus, above. build/um-cpus/verso is
+# Verso built for two. No hooks there: what ASan knows of an address is each
+# process's own.
+
+CPUS := $(BUILT)/um-cpus
+CPUS_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
+	-DCPU_COUNT_MAX=2u -Iinclude -Iarch/um
+CPUS_OBJS := $(CPUS)/test/um-cpus/verso.o \
+	$(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
+	$(patsubst %.c,$(CPUS)/%.o,$(wildcard \
+	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))))
+
+# The CPU may change in each basic block of the library.
+$(CPUS)/src/%.o: src/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) -fsanitize-coverage=trace-pc -ffreestanding \
+		$(HAS_all) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/verso: $(CPUS_OBJS) test/um-cpus/share.ld
+	$(call say,link $@)
+	$(Q)$(CC) -m32 -no-pie $(UM_SANITIZE) \
+		-Wl$(comma)-T,test/um-cpus/share.ld -o $@ $(CPUS_OBJS)
+-include $(CPUS_OBJS:.o=.d)
+TEST_NEEDS += $(CPUS)/verso
+
+include test/fuzz/fuzz.mk

@@ -6,4 +6,4 @@ set -eu
 cd "$(dirname "$0")/../.."
 export ASAN_OPTIONS="detect_leaks=1:fast_unwind_on_fatal=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
-exec env "$@" timeout "${TIMEOUT:-300}" build/um/verso-test
+exec env "$@" timeout "${TIMEOUT:-300}" "${BUILT:-build}"/um/verso-test
