@@ -378,6 +378,7 @@ static void boot_spoil(const char *how, size_t ram_bytes)
             ram_bytes, VERSO_RW | VERSO_CACHE_UC, "odd"};
     if (strcmp(how, "fixed-twice") == 0) {
         host.fixed[0].pa = 0; /* no RAM */
+        host.fixed[0].flags = VERSO_RW;
         host.fixed[1] = (struct verso_fixed){0x50100000, 15 * VERSO_PAGE_SIZE,
             VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "even"};
         boot->fixed_count = 2;
