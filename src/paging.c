@@ -18,7 +18,11 @@
  * sizeof(entry), and base[l + 1] = base[l] + (N << shift(top - l - 1)): no
  * walk is needed to find an entry, but the entries above it must be read
  * first, for where one is absent the mirror faults, and where one is a large
- * page the mirror shows data. find_entry() is the one walk that does it.
+ * page the mirror shows data. find_entry() is the one walk that does it. With
+ * more levels the walk may go through entry N twice, and end two levels early,
+ * and so on; the root is found by going through nothing else.
+ * Where addresses are narrower than pointers, their upper bits repeat the
+ * highest one that is translated, which may be N's.
  *
  * The other accessor, for kernels that map all tables at a fixed distance from
  * their physical address, follows the entries instead. pte_at() chooses.
@@ -37,16 +41,35 @@
  * entry that becomes live needs nothing. Tables are unhooked, then
  * invalidated, then freed.
  *
+ * The mirror shows a large page at level 1 as one page of the lowest level, as
+ * it shows a table in its place. One at level 2 it would show as a page at
+ * level 1, and, once that is split, as many of level 0: two sizes at once, at
+ * addresses that nobody uses, but a CPU may. So there are such pages or there
+ * is a mirror: with the direct map on a machine that has them, the self entry
+ * is left out; elsewhere no page is larger than those of level 1.
+ *
+ * Pages that users cannot reach are global where the machine has that: they
+ * stay cached when another root is loaded, and only invalidations of their
+ * own, or of everything, take them away. That goes for a large page that the
+ * mirror shows, too; an entry for a table is never global.
+ *
+ * Where a root entry stands for much (three levels or more), the tables right
+ * below it are made at init for all of the heap, and stay though they be empty:
+ * all roots can then share them (is_kept). Elsewhere, as with two levels,
+ * tables come and go.
+ *
  * Invariants (verso_i_paging_check):
- *   1. entry N of the root names the root, and users may not use it.
+ *   1. entry N of the root names the root, and users may not use it; or it is
+ *      0, where there is no mirror.
  *   2. an entry that names a table names a frame in state TABLE.
  *   3. the live count of a table is the number of its entries that are not 0.
- *   4. no table but the root is empty.
+ *   4. no table is empty but the root and those that are kept.
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
  *   6. the tables found by walking are as many as were counted.
  *   7. a frame of the array is mapped with the cache type it has.
  *   8. no batch that was given something is left unsubmitted.
+ *   9. a page is global if users cannot reach it and the machine can.
  *
  * Lock: one a space. Cost: map and unmap are a loop over entries of one table
  * at a time; plan and flush are paid once a call.
@@ -65,11 +88,12 @@ struct space {
     pfn_t root;           /* (c) */
     unsigned top;         /* (c) level of the root */
     bool direct;          /* (c) accessor: the direct map, or the mirror */
-    unsigned mirror_slot; /* (c) */
+    bool has_mirror;      /* (c) */
+    unsigned mirror_slot; /* (c) nobody else's, even so */
     vaddr_t mirror_first, mirror_last; /* (c) its bytes */
     vaddr_t base[MMU_LEVELS_MAX]; /* (c) where the mirror shows each level */
     size_t tables;                /* (s) the root included, the spare not */
-    pfn_t spare;                  /* (s) one table, all entries 0 */
+    struct verso_chain spare;     /* (s) tables, all entries 0 */
 };
 
 /* All of it constant after init, but for the flushes: lock of the space. */
@@ -82,6 +106,8 @@ static struct {
     vaddr_t window, window_end; /* one page a CPU, to reach any frame */
     bool on;
     bool large[MMU_LEVELS_MAX];
+    bool global;             /* pages that users cannot reach are */
+    size_t kept, kept_count; /* entries of the root: their tables stay */
     unsigned table_zone;
     uint32_t flush;   /* number of the last one submitted, and done */
     unsigned batches; /* that hold something, not submitted yet */
@@ -135,6 +161,49 @@ static pfn_t chain_pop(struct verso_chain *chain)
     return pfn;
 }
 
+/* ---- addresses ---- */
+
+/* Bits of an address above those that the tables translate; none where it is as
+ * wide as a pointer. They repeat the highest that is translated. */
+ALWAYS_INLINE unsigned unused_bits(const struct space *space)
+{
+    return 8 * (unsigned)sizeof(vaddr_t) - MMU_VA_BITS(top_of(space) + 1);
+}
+
+ALWAYS_INLINE vaddr_t translated(const struct space *space, vaddr_t va)
+{
+    return va << unused_bits(space) >> unused_bits(space);
+}
+
+static vaddr_t extended(const struct space *space, vaddr_t va)
+{
+    unsigned unused = unused_bits(space);
+    return (vaddr_t)((intptr_t)(va << unused) >> unused);
+}
+
+/* Is it an address: not in the hole between the lower and the upper half? */
+ALWAYS_INLINE bool is_address(const struct space *space, vaddr_t va)
+{
+    return unused_bits(space) == 0 || va == extended(space, va);
+}
+
+/* Are all pages of a range addresses? The hole is not in the middle, either. */
+ALWAYS_INLINE bool are_addresses(
+    const struct space *space, vaddr_t va, vaddr_t last)
+{
+    return unused_bits(space) == 0 ||
+           (is_address(space, va) && (intptr_t)(va ^ last) >= 0 &&
+               is_address(space, last));
+}
+
+/* For what goes through all addresses: past the hole, if va is in it. */
+static vaddr_t skip_hole(const struct space *space, vaddr_t va)
+{
+    if (is_address(space, va))
+        return va;
+    return extended(space, translated(space, ~(vaddr_t)0) / 2 + 1);
+}
+
 /* ---- entries ---- */
 
 static vaddr_t step_of(unsigned level)
@@ -161,6 +230,11 @@ static size_t pages_to_end(vaddr_t va, unsigned level)
     return (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
 }
 
+ALWAYS_INLINE struct pte leaf_of(pfn_t pfn, unsigned level, unsigned flags)
+{
+    return pte_leaf(pfn, pte_bits(level, flags, paging.global));
+}
+
 static NO_INLINE struct pte *pte_at_direct(
     const struct space *space, unsigned level, vaddr_t va)
 {
@@ -175,7 +249,8 @@ static NO_INLINE struct pte *pte_at_direct(
 ALWAYS_INLINE struct pte *pte_at_mirror(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    return (struct pte *)space->base[level] + (va >> MMU_LEVEL_SHIFT(level));
+    return (struct pte *)space->base[level] +
+           (translated(space, va) >> MMU_LEVEL_SHIFT(level));
 }
 
 /* The entry of va at a level. Every entry above it names a table. */
@@ -262,7 +337,8 @@ static void live_add(
 
 static vaddr_t mirror_start(const struct space *space)
 {
-    return (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space));
+    return extended(
+        space, (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
 }
 
 static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
@@ -276,8 +352,7 @@ static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
 static vaddr_t mirror_page(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    vaddr_t at = space->base[level - 1] +
-                 (va >> MMU_LEVEL_SHIFT(level - 1)) * sizeof(struct pte);
+    vaddr_t at = (vaddr_t)pte_at_mirror(space, level - 1, va);
     return round_down(at, VERSO_PAGE_SIZE);
 }
 
@@ -333,14 +408,14 @@ static void flush_local(const struct flush *batch)
     }
 }
 
-/* An empty table, flushed: the spare, or back to the frames. */
+/* An empty table, flushed: to the spares, or back to the frames. One page that
+ * comes and goes takes as many as there are levels below the root. */
 static void table_release(struct space *space, pfn_t table)
 {
-    if (pfn_is_none(space->spare)) {
-        space->spare = table;
-        return;
-    }
-    verso_frame_free1(table);
+    if (space->spare.pages < top_of(space))
+        chain_push(&space->spare, table);
+    else
+        verso_frame_free1(table);
 }
 
 /* With one CPU a flush is done when it is submitted. */
@@ -384,8 +459,7 @@ static void *window_open(pfn_t pfn)
     if (is_direct(pfn))
         return direct_address(pfn);
     vaddr_t va = paging.window + bytes_of(cpu_number());
-    pte_store(
-        pte_at(&paging.kernel, 0, va), pte_leaf(pfn, pte_bits(0, VERSO_RW)));
+    pte_store(pte_at(&paging.kernel, 0, va), leaf_of(pfn, 0, VERSO_RW));
     return (void *)va;
 }
 
@@ -394,8 +468,7 @@ static void window_close(pfn_t pfn)
     if (is_direct(pfn))
         return;
     vaddr_t va = paging.window + bytes_of(cpu_number());
-    pte_store(
-        pte_at(&paging.kernel, 0, va), pte_leaf(PFN_NONE, pte_bits(0, 0)));
+    pte_store(pte_at(&paging.kernel, 0, va), leaf_of(PFN_NONE, 0, 0));
     mmu_invalidate(va);
     paging.invalidations++;
 }
@@ -419,12 +492,9 @@ void verso_i_paging_clear(pfn_t pfn)
 
 static pfn_t table_take(struct space *space)
 {
-    pfn_t table = space->spare;
-    if (!pfn_is_none(table)) {
-        space->spare = PFN_NONE;
-        return table;
-    }
-    table = verso_frame_alloc1(paging.table_zone);
+    if (space->spare.pages > 0)
+        return chain_pop(&space->spare);
+    pfn_t table = verso_frame_alloc1(paging.table_zone);
     if (pfn_is_none(table))
         return PFN_NONE;
     clear_locked(table);
@@ -462,6 +532,14 @@ static void table_hook(struct space *space, unsigned level, vaddr_t va,
     space->tables++;
 }
 
+/* Does the table under va's entry in the root stay, though it be empty? So that
+ * every root can name it, whoever maps the first page. */
+static bool is_kept(const struct space *space, vaddr_t va)
+{
+    return MMU_KEEPS_UPPER &&
+           index_of(va, top_of(space)) - paging.kept < paging.kept_count;
+}
+
 /* `count` entries of the table that holds va's entry at `level` went away. An
  * empty table is unhooked, and so on upwards; the flush frees them. */
 static void live_drop(struct space *space, unsigned level, vaddr_t va,
@@ -474,7 +552,7 @@ static void live_drop(struct space *space, unsigned level, vaddr_t va,
         table->live = (uint16_t)(table->live - count);
         if (table->live > 0)
             return;
-        if (MMU_KEEPS_UPPER && level + 1 == top_of(space))
+        if (level + 1 == top_of(space) && is_kept(space, va))
             return;
         pte_store(pte_at(space, level + 1, va), (struct pte){0});
         flush_add_upper(space, batch, va, level + 1);
@@ -493,6 +571,17 @@ static bool cuts_large(const struct space *space, vaddr_t va, unsigned *level)
     *level = find_entry(space, va, &entry);
     return *level > 0 && pte_is_live(pte_load(entry)) &&
            (va & (step_of(*level) - 1)) != 0;
+}
+
+/* Tables that it takes to make va the end of a page, in a large one at `level`,
+ * but for those that `other` takes anyway. */
+static size_t tables_to_cut(vaddr_t va, unsigned level, vaddr_t other)
+{
+    size_t count = 0;
+    for (; level > 0 && (va & (step_of(level) - 1)) != 0; level--)
+        count += (other & (step_of(level) - 1)) == 0 ||
+                 (va ^ other) >> MMU_LEVEL_SHIFT(level) != 0;
+    return count;
 }
 
 /* Replaces a large leaf by a table of its parts, in one store. If the CPU set
@@ -526,15 +615,12 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
     struct verso_chain tables;
     struct flush batch;
     size_t needed = 0;
-    unsigned level, level2;
+    unsigned level;
 
     if (cuts_large(space, end[0], &level))
-        needed = level;
-    if (cuts_large(space, end[1], &level2)) {
-        bool same =
-            needed > 0 && ((end[0] ^ end[1]) >> MMU_LEVEL_SHIFT(level2)) == 0;
-        needed += same ? level2 - 1 : level2;
-    }
+        needed = tables_to_cut(end[0], level, 0);
+    if (cuts_large(space, end[1], &level))
+        needed += tables_to_cut(end[1], level, end[0]);
     if (needed == 0)
         return 0;
     if (tables_take(space, needed, &tables) != 0)
@@ -547,8 +633,7 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
              * mirror, where the large page's own memory may be cached */
             (void)flush_submit_locked(space, &batch);
         }
-    while (tables.pages > 0)
-        table_release(space, chain_pop(&tables));
+    VERSO_ASSERT(tables.pages == 0);
     return 0;
 }
 
@@ -563,6 +648,8 @@ ALWAYS_INLINE int range_check(
         return VERSO_BAD_ARG;
     vaddr_t last =
         va + ((pages - 1) << VERSO_PAGE_SHIFT) + (VERSO_PAGE_SIZE - 1);
+    if (!are_addresses(space, va, last))
+        return VERSO_BAD_ARG;
     if (last == UINTPTR_MAX ||
         (va <= space->mirror_last && last >= space->mirror_first) ||
         (va < paging.window_end && last >= paging.window))
@@ -574,8 +661,8 @@ ALWAYS_INLINE int range_check(
  * frames from the first on, for the machine to address? */
 static bool source_is_valid(pfn_t first, size_t pages, unsigned flags)
 {
-    const uint64_t end = (uint64_t)((verso_phys_t)-1 >> VERSO_PAGE_SHIFT) + 1;
-    return cache_is_valid(flags) && (uint64_t)pfn_nr(first) + pages <= end;
+    return cache_is_valid(flags) &&
+           (uint64_t)pfn_nr(first) + pages <= (uint64_t)PFN_LAST + 1;
 }
 
 /* ---- map ---- */
@@ -656,7 +743,7 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
 ALWAYS_INLINE void source_store(
     struct map_state *m, struct pte *entry, size_t count, unsigned level)
 {
-    uint32_t bits = pte_bits(level, m->flags);
+    const pte_raw_t bits = pte_bits(level, m->flags, paging.global);
     struct paging_source *s = &m->source;
     size_t each = MMU_LEVEL_PAGES(level);
     if (s->list != NULL) {
@@ -694,29 +781,32 @@ static bool any_live(const struct space *space, vaddr_t va,
     return false;
 }
 
-/* Checks a map call and counts the tables it needs. planned[l] is the end of
- * what the tables counted so far at level l will cover. */
+/* Checks a map call and counts the tables it needs. planned[l] is where that
+ * begins which the table counted last at level l will cover; 1: none was. */
 static int map_plan(
     const struct space *space, struct map_state m, size_t *tables)
 {
-    vaddr_t planned[MMU_LEVELS_MAX] = {0};
+    vaddr_t planned[MMU_LEVELS_MAX];
     *tables = 0;
+    for (unsigned l = 0; l <= top_of(space); l++)
+        planned[l] = 1;
     while (m.pages > 0) {
         struct pte *entry;
         unsigned level = find_entry(space, m.va, &entry);
         unsigned leaf = level == 0 ? 0 : leaf_level(space, &m);
+        bool is_there = level == 0; /* its table is */
         if (level > 0 && pte_is_live(pte_load(entry)))
             return VERSO_EXISTS;
         if (leaf > level)
             leaf = level;
-        while (level > leaf && m.va < planned[level - 1])
+        while (level > leaf &&
+               round_down(m.va, step_of(level)) == planned[level - 1])
             level--;
         *tables += level - leaf;
         for (unsigned l = leaf; l < level; l++)
-            planned[l] = round_down(m.va, step_of(l + 1)) + step_of(l + 1);
+            planned[l] = round_down(m.va, step_of(l + 1));
         size_t count = run_of(m.va, leaf, m.pages);
-        if (level == 0 && !(m.va < planned[0]) &&
-            any_live(space, m.va, entry, count))
+        if (is_there && any_live(space, m.va, entry, count))
             return VERSO_EXISTS;
         if (leaf > 0)
             count = 1;
@@ -806,7 +896,7 @@ ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
     live_add(space, 0, m->va, 1);
-    pte_store(entry, pte_leaf(pfn, pte_bits(0, m->flags)));
+    pte_store(entry, leaf_of(pfn, 0, m->flags));
     return 0;
 }
 
@@ -960,7 +1050,7 @@ static void protect_run(struct pte *entry, size_t count, unsigned level,
         if (!pte_is_live(old))
             continue;
         do
-            new = pte_with_rights(old, level, rights);
+            new = pte_with_rights(old, level, rights, paging.global);
         while (!pte_replace(&entry[i], &old, new));
         *lowered |= pte_needs_flush(old, new);
     }
@@ -1059,9 +1149,10 @@ ALWAYS_INLINE void mapping_fill(
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
-ALWAYS_INLINE int query(struct place p, vaddr_t va, struct verso_mapping *m)
+ALWAYS_INLINE int query(const struct space *space, struct place p, vaddr_t va,
+    struct verso_mapping *m)
 {
-    if (!pte_is_live(p.e))
+    if (!pte_is_live(p.e) || !is_address(space, va))
         return VERSO_ABSENT;
     if (likely(p.level == 0)) /* constants for the usual case */
         mapping_fill(m, va, p.e, 0);
@@ -1074,7 +1165,7 @@ int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
     lock_take(&space->lock);
-    int err = query(find_place(space, va), va, mapping);
+    int err = query(space, find_place(space, va), va, mapping);
     lock_drop(&space->lock);
     return err;
 }
@@ -1083,7 +1174,7 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
     if (!paging.on)
         return VERSO_ABSENT;
-    return query(find_place(&paging.kernel, va), va, mapping);
+    return query(&paging.kernel, find_place(&paging.kernel, va), va, mapping);
 }
 
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
@@ -1143,14 +1234,14 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
     if (unlikely(space->direct))
         return verso_i_paging_query(space, va, mapping);
     lock_take(&space->lock);
-    int err = query(walk(space, va, top_of(space), false), va, mapping);
+    int err = query(space, walk(space, va, top_of(space), false), va, mapping);
     lock_drop(&space->lock);
     return err;
 }
 
 void verso_paging_stats(struct verso_paging_stats *stats)
 {
-    stats->spare = pfn_is_none(paging.kernel.spare) ? 0 : 1;
+    stats->spare = paging.kernel.spare.pages;
     stats->tables = paging.kernel.tables + stats->spare;
     stats->invalidations = paging.invalidations;
     stats->flushes = paging.flushes;
@@ -1160,13 +1251,13 @@ bool verso_i_paging_drain(void)
 {
     struct space *space = &paging.kernel;
     lock_take(&space->lock);
-    pfn_t spare = space->spare;
-    space->spare = PFN_NONE;
+    struct verso_chain spare = space->spare;
+    space->spare = (struct verso_chain){PFN_NONE, 0};
     lock_drop(&space->lock);
-    if (pfn_is_none(spare))
-        return false;
-    verso_frame_free1(spare);
-    return true;
+    const bool any = spare.pages > 0;
+    while (spare.pages > 0)
+        verso_frame_free1(chain_pop(&spare));
+    return any;
 }
 
 /* ---- start ---- */
@@ -1177,7 +1268,7 @@ static void mirror_init(struct space *space, unsigned slot)
     space->mirror_first = mirror_start(space);
     space->mirror_last =
         mirror_start(space) + MMU_MIRROR_SLOTS * step_of(top_of(space)) - 1;
-    space->base[0] = (vaddr_t)slot << MMU_LEVEL_SHIFT(space->top);
+    space->base[0] = mirror_start(space);
     for (unsigned l = 0; l < space->top; l++)
         space->base[l + 1] = space->base[l] + ((vaddr_t)slot << MMU_LEVEL_SHIFT(
                                                    space->top - l - 1));
@@ -1204,7 +1295,7 @@ static void mirror_check(
         (void *)start, (void *)boot->heap_start, boot->heap_pages);
 }
 
-/* Do two ranges of pages have one in common? */
+/* Do two ranges of bytes have one in common? */
 static bool overlap(vaddr_t a, uint64_t a_bytes, vaddr_t b, uint64_t b_bytes)
 {
     return a_bytes != 0 && b_bytes != 0 && a <= b + (b_bytes - 1) &&
@@ -1215,11 +1306,12 @@ static bool overlap(vaddr_t a, uint64_t a_bytes, vaddr_t b, uint64_t b_bytes)
 static void fixed_check(const struct verso_fixed *fixed)
 {
     const uint64_t last = fixed->bytes - 1;
-    VERSO_VERIFY(fixed->pa <= (verso_phys_t)-1 && fixed->bytes != 0 &&
-                     last <= (verso_phys_t)-1 - fixed->pa &&
-                     last <= (vaddr_t)-1 - fixed->va &&
-                     ((fixed->pa | fixed->bytes | fixed->va) &
-                         (VERSO_PAGE_SIZE - 1)) == 0,
+    const uint64_t top = ((uint64_t)PFN_LAST + 1) << VERSO_PAGE_SHIFT;
+    VERSO_VERIFY(
+        fixed->pa < top && fixed->bytes != 0 && last < top - fixed->pa &&
+            last <= (vaddr_t)-1 - fixed->va &&
+            ((fixed->pa | fixed->bytes | fixed->va) & (VERSO_PAGE_SIZE - 1)) ==
+                0,
         "paging: fixed mapping %s of physical address %llx, %llu bytes, at %p",
         fixed->name, (unsigned long long)fixed->pa,
         (unsigned long long)fixed->bytes, (void *)fixed->va);
@@ -1257,6 +1349,10 @@ static void layout_check(const struct verso_boot *boot)
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
         (unsigned long long)boot->direct_bytes, boot->frame_count);
+    VERSO_VERIFY(heap == 0 || are_addresses(&paging.kernel, boot->heap_start,
+                                  boot->heap_start + (vaddr_t)(heap - 1)),
+        "paging: the heap %p, %zu pages, is not all addresses",
+        (void *)boot->heap_start, boot->heap_pages);
     VERSO_VERIFY(!overlap(boot->window, window, boot->heap_start, heap),
         "paging: the window %p lies in the heap %p, %zu pages",
         (void *)boot->window, (void *)boot->heap_start, boot->heap_pages);
@@ -1324,14 +1420,41 @@ static int window_init(struct space *space, vaddr_t window)
     return err;
 }
 
+/* The tables right below the root, for all of the heap: see is_kept(). */
+static int upper_init(struct space *space, const struct verso_boot *boot)
+{
+    const vaddr_t start = boot->heap_start;
+    struct verso_chain tables;
+    if (!MMU_KEEPS_UPPER || boot->heap_pages == 0)
+        return 0;
+    paging.kept = index_of(start, space->top);
+    paging.kept_count =
+        index_of(start + bytes_of(boot->heap_pages) - 1, space->top) + 1 -
+        paging.kept;
+    for (size_t i = 0; i < paging.kept_count; i++) {
+        vaddr_t va = start + i * step_of(space->top);
+        if (pte_is_live(pte_load(pte_at(space, space->top, va))))
+            continue;
+        if (tables_take(space, 1, &tables) != 0)
+            return VERSO_NO_MEMORY;
+        table_hook(space, space->top, va, &tables, false);
+    }
+    return 0;
+}
+
 static void init_from(const struct verso_boot *boot, struct space *space)
 {
     paging.frames = boot->frames;
     paging.frame_count = boot->frame_count;
     paging.direct_offset = boot->direct_offset;
     paging.direct_bytes = boot->direct_bytes;
-    for (unsigned l = 0; l < MMU_LEVELS_MAX; l++)
-        paging.large[l] = l > 0 && mmu_has_large(l);
+    space->has_mirror = true;
+    for (unsigned l = 1; l < MMU_LEVELS_MAX; l++) {
+        paging.large[l] = mmu_has_large(l) && (l == 1 || boot->use_direct);
+        if (l > 1 && paging.large[l])
+            space->has_mirror = false;
+    }
+    paging.global = mmu_has_global();
     paging.table_zone = 0;
     space->lock.name = "space";
     space->top = mmu_levels() - 1;
@@ -1343,6 +1466,14 @@ static void init_from(const struct verso_boot *boot, struct space *space)
         fixed_check(&boot->fixed[i]);
     mirror_check(space, boot);
     layout_check(boot);
+}
+
+static void mirror_hook(struct space *space)
+{
+    struct pte *self = pte_at(space, space->top, mirror_start(space));
+    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
+        pte_store(&self[i], pte_mirror(pfn_add(space->root, i)));
+    live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
 }
 
 int verso_i_paging_init(const struct verso_boot *boot)
@@ -1357,10 +1488,10 @@ int verso_i_paging_init(const struct verso_boot *boot)
             return VERSO_NO_MEMORY;
     if (boot->window != 0 && window_init(space, boot->window) != 0)
         return VERSO_NO_MEMORY;
-    struct pte *self = pte_at(space, space->top, mirror_start(space));
-    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
-        pte_store(&self[i], pte_table(pfn_add(space->root, i), false));
-    live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
+    if (upper_init(space, boot) != 0)
+        return VERSO_NO_MEMORY;
+    if (space->has_mirror)
+        mirror_hook(space);
     mmu_root_load(space->root);
     paging.on = true;
     space->direct = boot->use_direct;
@@ -1382,6 +1513,9 @@ static const char *check_entry(unsigned level, struct pte e)
     }
     const struct frame *frame = frame_find(pte_pfn(e));
     unsigned cache = (pte_flags(e) & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    bool global = paging.global && (pte_flags(e) & VERSO_USER) == 0;
+    if (pte_is_present(e) && pte_is_global(e) != global)
+        return "paging.9: what is global is the kernel's, if the machine can";
     if (frame != NULL && pte_is_present(e) && frame->cache != cache)
         return "paging.7: a frame is mapped with its own cache type";
     return NULL;
@@ -1401,8 +1535,8 @@ static const char *check_table(
         live++;
         const char *broken = check_entry(level, e);
         if (broken != NULL) {
-            verso_print("entry %zu at level %u of the table at %p: %#x\n", i,
-                level, (void *)va, (unsigned)e.raw);
+            verso_print("entry %zu at level %u of the table at %p: %#llx\n", i,
+                level, (void *)va, (unsigned long long)e.raw);
             return broken;
         }
     }
@@ -1411,7 +1545,7 @@ static const char *check_table(
             (void *)va, level, live, table->live);
         return "paging.3: a table counts its live entries";
     }
-    if (live == 0 && !(MMU_KEEPS_UPPER && level + 1 == space->top))
+    if (live == 0 && !(level + 1 == space->top && is_kept(space, va)))
         return "paging.4: no table is empty";
     return NULL;
 }
@@ -1421,17 +1555,20 @@ static const char *check_mirror(const struct space *space)
     for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++) {
         vaddr_t va = mirror_start(space) + i * step_of(space->top);
         struct pte e = pte_load(pte_at(space, space->top, va));
-        if (pfn_nr(pte_pfn(e)) != pfn_nr(space->root) + i ||
-            !pte_is_present(e) || (pte_flags(e) & VERSO_USER) != 0)
+        if (space->has_mirror
+                ? pfn_nr(pte_pfn(e)) != pfn_nr(space->root) + i ||
+                      !pte_is_present(e) || (pte_flags(e) & VERSO_USER) != 0
+                : pte_is_live(e))
             return "paging.1: the mirror entry names the root, for the kernel";
     }
     return NULL;
 }
 
-/* Where the entry found for va at `level` ends; 0 at the top. */
-static vaddr_t entry_end(vaddr_t va, unsigned level)
+/* Where the entry found for va at `level` ends, and the next one starts; 0 at
+ * the top. */
+static vaddr_t entry_end(const struct space *space, vaddr_t va, unsigned level)
 {
-    return round_down(va, step_of(level)) + step_of(level);
+    return skip_hole(space, round_down(va, step_of(level)) + step_of(level));
 }
 
 const char *verso_i_paging_check(void)
@@ -1444,7 +1581,7 @@ const char *verso_i_paging_check(void)
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
         if (is_mirror(space, va, 1)) {
-            va = mirror_start(space) + MMU_MIRROR_SLOTS * step_of(space->top);
+            va = skip_hole(space, space->mirror_last + 1);
             continue;
         }
         /* the tables that begin here */
@@ -1454,7 +1591,7 @@ const char *verso_i_paging_check(void)
             broken = check_table(space, l, va);
             tables += l == space->top ? MMU_ROOT_FRAMES : 1;
         }
-        va = entry_end(va, level);
+        va = entry_end(space, va, level);
     } while (va != 0 && broken == NULL);
     if (broken == NULL && paging.batches != 0)
         broken = "paging.8: every batch is submitted";
@@ -1544,7 +1681,7 @@ void verso_i_paging_report_tables(vaddr_t from)
     struct table_line line = {0};
     if (!paging.on)
         return;
-    vaddr_t va = round_down(from, VERSO_PAGE_SIZE);
+    vaddr_t va = skip_hole(space, round_down(from, VERSO_PAGE_SIZE));
     do {
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
@@ -1552,12 +1689,12 @@ void verso_i_paging_report_tables(vaddr_t from)
         va = round_down(va, step_of(level));
         if (pte_is_live(e))
             line_add(&line, va, level, e);
-        va = entry_end(va, level);
+        va = entry_end(space, va, level);
     } while (va != 0);
     line_print(&line);
-    verso_print("tables: %zu in use, root at %08llx, mirror at %p%s%s\n",
+    verso_print("tables: %zu in use, root at %08llx, %smirror at %p%s%s\n",
         space->tables, (unsigned long long)paddr_raw(pfn_to_paddr(space->root)),
-        (void *)mirror_start(space),
+        space->has_mirror ? "" : "no ", (void *)mirror_start(space),
         space->direct ? ", reached through the direct map" : "",
         MMU_EXEC_ENFORCED ? ""
                           : "; x is declared, this machine cannot forbid it");
@@ -1574,6 +1711,12 @@ void verso_i_paging_report_walk(vaddr_t va)
     struct pte *last;
     if (!paging.on) {
         verso_print("walk: paging is not on yet\n");
+        return;
+    }
+    if (!is_address(space, va)) {
+        verso_print("walk: %p is no address, but in the hole between the "
+                    "lower and the upper half\n",
+            (void *)va);
         return;
     }
     unsigned bottom = find_entry(space, va, &last);
@@ -1600,20 +1743,30 @@ void verso_i_paging_report_walk(vaddr_t va)
     }
 }
 
+/* Does the mirror show the entries of a level there? The higher ones lie among
+ * those of the lower. */
+static bool is_mirror_level(
+    const struct space *space, vaddr_t va, unsigned level)
+{
+    vaddr_t first = (vaddr_t)pte_at_mirror(space, level, 0);
+    vaddr_t last = (vaddr_t)pte_at_mirror(space, level, ~(vaddr_t)0);
+    return va >= first && va < last + sizeof(struct pte);
+}
+
 bool verso_i_paging_describe(vaddr_t va)
 {
     const struct space *space = &paging.kernel;
     if (!paging.on)
         return false;
-    if (is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
-        for (unsigned level = space->top + 1; level-- > 0;) {
-            if (va < space->base[level])
-                continue;
-            vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
-            verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
-                (void *)(index << MMU_LEVEL_SHIFT(level)), level);
-            return true;
-        }
+    if (space->has_mirror &&
+        is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
+        unsigned level = space->top;
+        while (level > 0 && !is_mirror_level(space, va, level))
+            level--;
+        vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
+        verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
+            (void *)extended(space, index << MMU_LEVEL_SHIFT(level)), level);
+        return true;
     }
     if (paging.window != 0 && va >= paging.window &&
         va - paging.window < bytes_of(CPU_COUNT_MAX)) {

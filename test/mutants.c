@@ -19,7 +19,7 @@
 #include "slab.h"
 #include "test.h"
 
-#define NOWHERE     pfn_make(0xd0000) /* no RAM; aligned for a large page */
+#define NOWHERE     pfn_make(0xc0000) /* no RAM; aligned for a large page */
 #define CEILING     ((size_t)VERSO_FLUSH_CEILING)
 #define LARGE_ORDER 10u
 #define PAGE_AT(n)  (window() + ((vaddr_t)(n) << VERSO_PAGE_SHIFT))
@@ -68,10 +68,8 @@ static void large_unmap(pfn_t block)
  * page is mapped there it shows the start of that; 0: there is no mirror. */
 static vaddr_t mirror_of_window(void)
 {
-    struct verso_mapping m;
-    vaddr_t entry = geometry_mirror_entry(window());
-    if (verso_query(entry, &m) == VERSO_OK)
-        return entry;
+    if (geometry_has_mirror())
+        return geometry_mirror_entry(window());
     test_skip("no mirror beside the direct map");
     return 0;
 }
@@ -150,8 +148,7 @@ TEST(a_split_keeps_users_and_use)
     CHECK_OK(verso_query(PAGE_AT(5), &m));
     CHECK_EQ(m.page_pages, 1);
     CHECK_EQ(m.flags & VERSO_RIGHTS_MASK, VERSO_RW | VERSO_USER);
-    if (mirror_of_window() != 0)
-        CHECK(geometry_user_reaches(PAGE_AT(5)));
+    CHECK(geometry_user_reaches(PAGE_AT(5)));
     CHECK_OK(verso_harvest(PAGE_AT(5), 2, bits));
     CHECK_EQ(bits[0], 3);
     CHECK_EQ(bits[1], 3);
@@ -230,13 +227,14 @@ TEST(a_table_is_free_after_its_flush_and_no_sooner)
     verso_trim();
     size_t without = stats_now().tables;
     CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_READ));
-    CHECK_EQ(stats_now().tables, without + 1);
+    size_t with = stats_now().tables;
+    CHECK(with > without);
     verso_i_flush_init(&batch, false);
     CHECK_OK(verso_i_paging_unmap(verso_space_kernel(), window(), 1, &batch));
     CHECK_EQ(stats_now().spare, 0);
-    CHECK_EQ(stats_now().tables, without + 1);
+    CHECK_EQ(stats_now().tables, with);
     (void)verso_i_flush_submit(verso_space_kernel(), &batch);
-    CHECK_EQ(stats_now().spare, 1);
+    CHECK_EQ(stats_now().spare, with - without);
     verso_trim();
     CHECK_EQ(stats_now().tables, without);
 }

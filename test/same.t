@@ -7,7 +7,8 @@ all=evict=8,speculate=1,pdecache=1,fragment=1,adrandom=1
 number=0
 failed=0
 first=
-echo 1..19
+wide=UM_BUILD=um/64
+echo 1..28
 
 # say STATUS TEXT
 say() {
@@ -41,6 +42,9 @@ for SEED in 1 2 3; do
     machine "um through the direct map" host/run.sh ACCESSOR=direct
     machine "um without large pages" host/run.sh LARGE=0
     machine "um out of temper" host/run.sh UM="$all,seed=$SEED"
+    machine "64-bit um through the mirror" host/run.sh $wide ACCESSOR=mirror
+    machine "64-bit um, five levels" host/run.sh $wide ACCESSOR=direct LEVELS=5
+    machine "64-bit um out of temper" host/run.sh $wide UM="$all,seed=$SEED"
     machine "QEMU through the mirror" ./qemu.sh 64M
     machine "QEMU through the direct map" ./qemu.sh 64M accessor=direct
     seen="$seen $first"

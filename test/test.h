@@ -101,7 +101,7 @@ uint32_t test_random_below(uint32_t n);
 int test_main(const char *which);
 
 /* Supplied by the glue (test/host/glue.c, the kernel): addresses outside the
- * heap that nobody uses, 4-MiB aligned, for tests of paging. */
+ * heap that nobody uses, aligned, for tests of paging. */
 vaddr_t test_window(size_t *pages);
 
 /* Supplied where the machine can tell what it has cached (um); else NULL.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmu.h of the port: entries and tables are those of x86, the machine behind
- * them is machine.c. See arch/arch.h.
+ * mmu.h of the port: entries and tables are those of x86, of 32 or of 64 bits
+ * as the process is; the machine behind them is in machine/. See arch/arch.h.
  */
 #ifndef VERSO_ARCH_MMU_H
 #define VERSO_ARCH_MMU_H
@@ -13,7 +13,7 @@
 
 static inline struct pte pte_load(const struct pte *at)
 {
-    return (struct pte){*(const volatile uint32_t *)&at->raw};
+    return (struct pte){*(const volatile pte_raw_t *)&at->raw};
 }
 
 static inline void pte_store(struct pte *at, struct pte e)
@@ -54,6 +54,11 @@ static inline unsigned mmu_levels(void)
 static inline bool mmu_has_large(unsigned level)
 {
     return um_has_large(level);
+}
+
+static inline bool mmu_has_global(void)
+{
+    return um_has_global();
 }
 
 static inline void mmu_root_load(pfn_t root)

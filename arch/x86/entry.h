@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * entry.h - the format of an x86 page-table entry, and the geometry of the
- * tables: 32-bit, two levels (Intel SDM vol. 3A, 4.3, tables 4-4 to 4-6).
+ * tables. What differs between entries of 32 and of 64 bits stands in
+ * format32.h and format64.h, as constants.
  *
- *   bit  0 P   1 W   2 U   3 PWT   4 PCD   5 A   6 D   7 PS (level 1)   8 G
+ *   bit  0 P   1 W   2 U   3 PWT   4 PCD   5 A   6 D   7 PS (level > 0)   8 G
  *   bit  9 K: software: live. Kept in every entry, so that a leaf without
  *             rights (P = 0) is still not 0
- *   bit 10 X: software: execution was declared (nothing enforces it here)
+ *   bit 10 X: software: execution was declared
  *   bit 11 E: software: write and execute together were asked for by name
- *   bits 12..31: the frame; of a 4-MiB page only bits 22..31
+ *   above:    the frame; of a large page the low bits of it are 0
+ *   bit 63 NX, of entries that have it: set in a leaf where X is not
  *
  * No leaf has bit 7 at level 0 (PAT), no table entry has bit 8: the same word
  * is read as a leaf through the mirror, where it would mean "global".
@@ -18,38 +20,36 @@
 
 #include <verso/types.h>
 
-/* Levels count from the leaves: 0 holds 4-KiB pages, the last is the root. */
-#define MMU_LEVELS_MIN  2u
-#define MMU_LEVELS_MAX  2u
-#define MMU_BITS        10u /* index bits of each level */
-#define MMU_ROOT_FRAMES 1u  /* frames that the root fills */
-#ifndef MMU_MIRROR_SLOT /* a port that shares this format may have its own */
-#define MMU_MIRROR_SLOT 1022u
+#ifdef __x86_64__
+#include "format64.h"
+#else
+#include "format32.h"
 #endif
+
+/* Levels count from the leaves: 0 holds 4-KiB pages, the last is the root. */
+#define MMU_ROOT_FRAMES        1u
 #define MMU_MIRROR_SLOTS       1u
-#define MMU_EXEC_ENFORCED      false
-#define MMU_KEEPS_UPPER        false /* upper kernel tables stay for good */
 #define MMU_ENTRIES(level)     (1u << MMU_BITS)
 #define MMU_LEVEL_SHIFT(level) (VERSO_PAGE_SHIFT + MMU_BITS * (level))
 #define MMU_LEVEL_PAGES(level) ((size_t)1 << (MMU_BITS * (level)))
+#define MMU_VA_BITS(levels)    MMU_LEVEL_SHIFT(levels)
 
 struct pte {
-    uint32_t raw;
+    pte_raw_t raw;
 };
 
-#define PTE_P     0x001u
-#define PTE_W     0x002u
-#define PTE_U     0x004u
-#define PTE_PWT   0x008u
-#define PTE_PCD   0x010u
-#define PTE_A     0x020u
-#define PTE_D     0x040u
-#define PTE_PS    0x080u
-#define PTE_G     0x100u
-#define PTE_K     0x200u
-#define PTE_X     0x400u
-#define PTE_E     0x800u
-#define PTE_FRAME 0xfffff000u
+#define PTE_P   0x001u
+#define PTE_W   0x002u
+#define PTE_U   0x004u
+#define PTE_PWT 0x008u
+#define PTE_PCD 0x010u
+#define PTE_A   0x020u
+#define PTE_D   0x040u
+#define PTE_PS  0x080u
+#define PTE_G   0x100u
+#define PTE_K   0x200u
+#define PTE_X   0x400u
+#define PTE_E   0x800u
 
 static inline bool pte_is_live(struct pte e)
 {
@@ -75,7 +75,7 @@ static inline bool pte_is_table(struct pte e)
 
 static inline pfn_t pte_pfn(struct pte e)
 {
-    return pfn_make(e.raw >> VERSO_PAGE_SHIFT);
+    return pfn_make((uint32_t)(e.raw >> VERSO_PAGE_SHIFT));
 }
 
 /* The public flags were numbered so that they move as two groups: read, write,
@@ -93,56 +93,67 @@ _Static_assert(
     "execute moves");
 
 /* Rights and cache type (types.h) to bits, without a frame. Any right makes
- * it present. */
-static inline uint32_t pte_bits(unsigned level, unsigned flags)
+ * it present. What users cannot reach is global, where the machine has that. */
+static inline pte_raw_t pte_bits(unsigned level, unsigned flags, bool global)
 {
-    uint32_t raw = PTE_K | (level > 0 ? PTE_PS : 0);
+    pte_raw_t raw = PTE_K | (level > 0 ? PTE_PS : 0);
     raw |= flags & (PTE_RIGHTS | PTE_CACHE);
     raw |= (flags & (VERSO_EXEC | VERSO_WX)) << PTE_SHIFT;
     if (flags & (VERSO_WRITE | VERSO_EXEC))
         raw |= PTE_P;
+    if ((flags & VERSO_EXEC) == 0)
+        raw |= PTE_NX;
+    if (global && (flags & VERSO_USER) == 0)
+        raw |= PTE_G;
     return raw;
 }
 
-static inline struct pte pte_leaf(pfn_t pfn, uint32_t bits)
+static inline struct pte pte_leaf(pfn_t pfn, pte_raw_t bits)
 {
-    return (struct pte){pfn_nr(pfn) << VERSO_PAGE_SHIFT | bits};
+    return (struct pte){(pte_raw_t)pfn_nr(pfn) << VERSO_PAGE_SHIFT | bits};
 }
 
 /* What an entry for a table allows is the most its pages can have. */
 static inline struct pte pte_table(pfn_t pfn, bool user)
 {
-    return (struct pte){pfn_nr(pfn) << VERSO_PAGE_SHIFT | PTE_K | PTE_P |
-                        PTE_W | PTE_A | PTE_D | (user ? PTE_U : 0)};
+    const pte_raw_t bits = PTE_K | PTE_P | PTE_W | PTE_A | PTE_D;
+    return pte_leaf(pfn, bits | (user ? PTE_U : 0));
+}
+
+/* The entry of the root that names the root: what it shows is not to be run. */
+static inline struct pte pte_mirror(pfn_t root)
+{
+    return (struct pte){pte_table(root, false).raw | PTE_NX};
 }
 
 /* The leaf with other rights: frame, cache type, accessed and dirty stay. */
 static inline struct pte pte_with_rights(
-    struct pte e, unsigned level, unsigned rights)
+    struct pte e, unsigned level, unsigned rights, bool global)
 {
-    const uint32_t changed = PTE_RIGHTS | PTE_X | PTE_E;
+    const pte_raw_t changed = PTE_RIGHTS | PTE_X | PTE_E | PTE_NX | PTE_G;
     return (struct pte){
-        (e.raw & ~changed) | (pte_bits(level, rights) & changed)};
+        (e.raw & ~changed) | (pte_bits(level, rights, global) & changed)};
 }
 
 /* The part number `index` of a large leaf, as a leaf one level down. Accessed
  * and dirty are inherited. */
 static inline struct pte pte_part(struct pte e, unsigned level, size_t index)
 {
-    uint32_t raw = e.raw + (uint32_t)(index << MMU_LEVEL_SHIFT(level - 1));
-    return (struct pte){level == 1 ? raw & ~PTE_PS : raw};
+    pte_raw_t raw = e.raw + ((pte_raw_t)index << MMU_LEVEL_SHIFT(level - 1));
+    return (struct pte){level == 1 ? raw & ~(pte_raw_t)PTE_PS : raw};
 }
 
 static inline unsigned pte_flags(struct pte e)
 {
-    return (e.raw & (PTE_RIGHTS | PTE_CACHE)) |
-           (e.raw >> PTE_SHIFT & (VERSO_EXEC | VERSO_WX));
+    const unsigned raw = (unsigned)e.raw;
+    return (raw & (PTE_RIGHTS | PTE_CACHE)) |
+           (raw >> PTE_SHIFT & (VERSO_EXEC | VERSO_WX));
 }
 
 /* VERSO_MAPPED_*, which are numbered like the bits. */
 static inline unsigned pte_state(struct pte e)
 {
-    return e.raw & (PTE_P | PTE_A | PTE_D);
+    return (unsigned)e.raw & (PTE_P | PTE_A | PTE_D);
 }
 
 static inline bool pte_is_global(struct pte e)
@@ -162,19 +173,22 @@ static inline bool pte_is_dirty(struct pte e)
 
 static inline struct pte pte_without_use(struct pte e)
 {
-    return (struct pte){e.raw & ~(PTE_A | PTE_D)};
+    return (struct pte){e.raw & ~(pte_raw_t)(PTE_A | PTE_D)};
 }
 
 /* May translations of `old` be kept when the entry becomes `new`? Only if the
- * frame stays and no right is lost (SDM 4.10.4.2, 4.10.4.3). */
+ * frame stays, it is as global as it was, and no right is lost (SDM 4.10.4.2,
+ * 4.10.4.3). */
 static inline bool pte_needs_flush(struct pte old, struct pte new)
 {
-    const uint32_t same = PTE_FRAME | PTE_PS | PTE_CACHE | PTE_G;
+    const pte_raw_t same = PTE_FRAME | PTE_PS | PTE_CACHE | PTE_G;
+    const pte_raw_t grants = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
     if (!pte_is_present(old))
         return false;
     if ((old.raw ^ new.raw) & same)
         return true;
-    return (old.raw & ~new.raw &(PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)) != 0;
+    return (old.raw & ~new.raw &grants) != 0 ||
+           (~old.raw & new.raw &PTE_NX) != 0;
 }
 
 #endif

@@ -10,16 +10,20 @@
 #define X86_CR0_WP  0x00010000u
 #define X86_CR0_PG  0x80000000u
 #define X86_CR4_PSE 0x00000010u
+#define X86_CR4_PGE 0x00000080u
+
+#define X86_CPUID_PSE 0x00000008u /* CPUID 1, EDX */
+#define X86_CPUID_PGE 0x00002000u
 
 static inline struct pte pte_load(const struct pte *at)
 {
-    return (struct pte){*(const volatile uint32_t *)&at->raw};
+    return (struct pte){*(const volatile pte_raw_t *)&at->raw};
 }
 
 /* The one function that stores an entry: one aligned 32-bit store. */
 static inline void pte_store(struct pte *at, struct pte e)
 {
-    *(volatile uint32_t *)&at->raw = e.raw;
+    *(volatile pte_raw_t *)&at->raw = e.raw;
 }
 
 /* Replaces *old by e if nothing (the CPU's accessed and dirty) changed it;
@@ -35,10 +39,34 @@ static inline void mmu_invalidate(vaddr_t va)
     __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
-/* Everything, global pages too (none are made yet: a root load does). */
+static inline uintptr_t x86_cr4(void)
+{
+    uintptr_t cr4;
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    return cr4;
+}
+
+static inline void x86_cr4_set(uintptr_t cr4)
+{
+    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+}
+
+static inline uint32_t x86_features(void)
+{
+    uint32_t a = 1, b, c, d;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    return d;
+}
+
+/* Everything, global pages too: those go when PGE changes (SDM 4.10.4.1). */
 static inline void mmu_invalidate_all(void)
 {
-    uintptr_t cr3;
+    uintptr_t cr4 = x86_cr4(), cr3;
+    if (cr4 & X86_CR4_PGE) {
+        x86_cr4_set(cr4 & ~(uintptr_t)X86_CR4_PGE);
+        x86_cr4_set(cr4);
+        return;
+    }
     __asm__ volatile("mov %%cr3, %0\n\tmov %0, %%cr3" : "=r"(cr3) : : "memory");
 }
 
@@ -56,8 +84,8 @@ static inline pfn_t mmu_root(void)
     return pfn_make((uint32_t)(cr3 >> VERSO_PAGE_SHIFT));
 }
 
-/* Levels of this machine, and whether a leaf may stand at `level`. Asked once,
- * by paging's init. */
+/* Levels of this machine, whether a leaf may stand at `level`, and whether
+ * translations can outlive a root load. Asked once, by paging's init. */
 static inline unsigned mmu_levels(void)
 {
     return 2;
@@ -65,23 +93,21 @@ static inline unsigned mmu_levels(void)
 
 static inline bool mmu_has_large(unsigned level)
 {
-    uint32_t a = 1, b, c, d;
-    if (level != 1)
-        return false;
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-    return (d & 8u) != 0;
+    return level == 1 && (x86_features() & X86_CPUID_PSE) != 0;
+}
+
+static inline bool mmu_has_global(void)
+{
+    return (x86_features() & X86_CPUID_PGE) != 0;
 }
 
 /* Loads the root, and sees to it that paging is on, with write protection for
- * the kernel too, and large pages. */
+ * the kernel too, large pages, and, from then on, global ones. */
 static inline void mmu_root_load(pfn_t root)
 {
     uintptr_t word;
     if (mmu_has_large(1))
-        __asm__ volatile("mov %%cr4, %0\n\tor %1, %0\n\tmov %0, %%cr4"
-                         : "=&r"(word)
-                         : "i"(X86_CR4_PSE)
-                         : "cc");
+        x86_cr4_set(x86_cr4() | X86_CR4_PSE);
     __asm__ volatile("mov %0, %%cr3"
                      :
                      : "r"((uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT)
@@ -90,6 +116,8 @@ static inline void mmu_root_load(pfn_t root)
                      : "=&r"(word)
                      : "i"(X86_CR0_PG | X86_CR0_WP)
                      : "memory", "cc");
+    if (mmu_has_global())
+        x86_cr4_set(x86_cr4() | X86_CR4_PGE);
 }
 
 #endif

@@ -66,7 +66,7 @@ VERSO_MUST_CHECK int verso_harvest(
 
 struct verso_paging_stats {
     size_t tables;        /* frames in use as tables, the root included */
-    size_t spare;         /* of them the zeroed spare */
+    size_t spare;         /* of them zeroed, to be used next */
     size_t invalidations; /* single pages, since start */
     size_t flushes;       /* whole TLB, since start */
 };

@@ -58,28 +58,45 @@ double_fault_entry:
     .size double_fault_entry, . - double_fault_entry
 
 /*
- * bool probe_touch(const volatile void *address, uint32_t write)
+ * int probe_read(const volatile void *address)
+ * int probe_write(const volatile void *address, uint32_t byte)
+ * int probe_call(const volatile void *address)
  * One access; a page fault of it that nobody owns continues at probe_failed
- * (fault.c), and the answer is true.
+ * (trap.c), and the answer is its code; else -1.
  */
-    .globl probe_touch, probe_load, probe_store, probe_failed
-    .type probe_touch, @function
-probe_touch:
+    .globl probe_read, probe_load, probe_write, probe_store, probe_failed
+    .type probe_read, @function
+probe_read:
     movl 4(%esp), %edx
-    cmpl $0, 8(%esp)
-    jne probe_store
 probe_load:
     movb (%edx), %al
-    xorl %eax, %eax
+    movl $-1, %eax
     ret
+    .size probe_read, . - probe_read
+
+    .type probe_write, @function
+probe_write:
+    movl 4(%esp), %edx
+    movl 8(%esp), %eax
 probe_store:
-    orb $0, (%edx) /* reads and writes: reported as a write */
-    xorl %eax, %eax
+    movb %al, (%edx)
+    movl $-1, %eax
     ret
+    .size probe_write, . - probe_write
+
+    .globl probe_call, probe_call_failed
+    .type probe_call, @function
+probe_call:
+    movl 4(%esp), %edx
+    call *%edx
+    movl $-1, %eax
+    ret
+probe_call_failed:
+    addl $4, %esp /* the call's return address */
 probe_failed:
-    movl $1, %eax
+    movl probe_code, %eax
     ret
-    .size probe_touch, . - probe_touch
+    .size probe_call, . - probe_call
 
 /*
  * bool jump_call(struct jump *jump, void (*run)(void *), void *arg)

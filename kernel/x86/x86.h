@@ -108,8 +108,11 @@ void irq_handle(unsigned line);
 extern char trap_entries[], double_fault_entry[];
 void x86_trap(struct trap_frame *frame);
 VERSO_NORETURN void x86_double_fault(void);
-bool probe_touch(const volatile void *address, uint32_t write);
-extern char probe_load[], probe_store[], probe_failed[];
+int probe_read(const volatile void *address);
+int probe_write(const volatile void *address, uint32_t byte);
+int probe_call(const volatile void *address);
+extern char probe_load[], probe_store[], probe_failed[], probe_call_failed[];
+extern int probe_code; /* of the fault that led to probe_failed */
 
 void step_call(void (*run)(void *), void *arg);
 extern char step_end[];

@@ -57,7 +57,7 @@ fuzz-targets: $(patsubst %,$(FUZZ_B)/%,$(FUZZ_TARGETS))
 FUZZ_ONCE := $(patsubst %,$(UM)/fuzz-%,$(FUZZ_TARGETS))
 $(UM)/test/fuzz/%.o: test/fuzz/%.c $(UM)/flags
 	@mkdir -p $(@D)
-	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) -m32 $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(FUZZ_ONCE): $(UM)/fuzz-%: $(UM)/test/fuzz/%.o $(UM)/test/fuzz/common.o \
 		$(UM)/test/fuzz/once.o $(filter-out %/suites.o,$(UM_OBJS))
 	$(CC) -m32 -no-pie $(UM_SANITIZE) \
