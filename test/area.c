@@ -597,6 +597,18 @@ TEST(a_lazy_area_takes_a_frame_at_each_first_touch_and_shows_zeros)
     verso_area_free(warm);
 }
 
+TEST(a_lazy_area_keeps_its_cache_type)
+{
+    struct verso_mapping m;
+    void *area = verso_area_alloc(2, VERSO_AREA_LAZY | VERSO_CACHE_UC);
+    if (!CHECK(area != NULL))
+        return;
+    *word_at(area, 1) = 7;
+    CHECK_OK(verso_query(page_of(area, 1), &m));
+    CHECK_EQ(m.flags & VERSO_CACHE_MASK, VERSO_CACHE_UC);
+    verso_area_free(area);
+}
+
 TEST(a_lazy_area_need_not_be_cleared)
 {
     frames_poison();
@@ -1577,6 +1589,86 @@ TEST(in_an_interrupt_areas_are_left_alone)
     verso_area_free(bare);
 }
 
+/* ---- choosing ---- */
+
+static void *bare(size_t pages)
+{
+    return verso_area_alloc(pages, VERSO_AREA_BARE);
+}
+
+TEST(a_range_of_just_the_size_is_taken_before_a_larger_one)
+{
+    for (size_t pages = 1; pages <= 64; pages *= 2) {
+        void *exact = bare(pages), *between = bare(1);
+        verso_area_free(exact);
+        void *again = bare(pages);
+        CHECK_EQ((vaddr_t)again, (vaddr_t)exact);
+        verso_area_free(again);
+        verso_area_free(between);
+    }
+}
+
+/* Of two in one bin, whichever was freed last. */
+TEST(the_largest_free_range_is_told_exactly)
+{
+    void *hole[2], *wall[2], *rest[16];
+    size_t count = 0;
+    for (size_t i = 0; i < 2; i++) {
+        hole[i] = bare(513 - i);
+        wall[i] = bare(1);
+    }
+    for (; count < 16 && area_stats().largest_free > 256; count++)
+        rest[count] = bare(area_stats().largest_free);
+    verso_area_free(hole[0]);
+    verso_area_free(hole[1]);
+    CHECK_EQ(area_stats().largest_free, 513);
+    while (count > 0)
+        verso_area_free(rest[--count]);
+    verso_area_free(wall[0]);
+    verso_area_free(wall[1]);
+}
+
+/* Between a range's start and the end of all addresses may be no multiple. */
+TEST(an_alignment_beyond_the_top_of_addresses_is_not_met_at_0)
+{
+    const uintptr_t align = UINTPTR_MAX / 2 + 1;
+    struct verso_area_request request = {
+        .pages = 1, .flags = VERSO_AREA_BARE, .align = align};
+    void *first = verso_area_alloc_as(&request);
+    CHECK((vaddr_t)first % align == 0);
+    CHECK(verso_area_alloc_as(&request) == NULL);
+    if (first != NULL)
+        verso_area_free(first);
+}
+
+/* What merging leaves over goes where others can have it. */
+TEST(nodes_that_are_left_over_do_not_pile_up)
+{
+    static void *all[400];
+    const struct area_map *map = verso_i_area_kernel();
+    for (size_t i = 0; i < 400; i++)
+        all[i] = bare(1);
+    for (size_t i = 0; i < 400; i++) {
+        verso_area_free(all[i]);
+        if (!CHECK(map->nodes.room >= 0))
+            return;
+    }
+}
+
+TEST(guards_stay_shut_when_rights_change)
+{
+    void *area = verso_area_alloc(2, VERSO_AREA_MAPPED | VERSO_AREA_GUARD);
+    if (!CHECK(area != NULL))
+        return;
+    CHECK_OK(verso_area_protect(area, VERSO_READ));
+    CHECK_OK(verso_area_protect(area, VERSO_RW));
+    CHECK(faults(area, (size_t)-1, false));
+    CHECK(!faults(area, 0, true));
+    CHECK(!faults(area, 1, true));
+    CHECK(faults(area, 2, false));
+    verso_area_free(area);
+}
+
 SUITE(area, an_area_is_there_until_it_is_freed,
     an_area_may_be_cleared_when_it_is_made,
     rights_and_cache_type_are_those_asked_for,
@@ -1594,6 +1686,11 @@ SUITE(area, an_area_is_there_until_it_is_freed,
     a_small_range_that_fits_is_taken_before_a_large_one_is_cut,
     sizes_that_no_heap_has_are_refused, addresses_run_out_and_come_back,
     a_lazy_area_takes_a_frame_at_each_first_touch_and_shows_zeros,
+    a_range_of_just_the_size_is_taken_before_a_larger_one,
+    the_largest_free_range_is_told_exactly,
+    an_alignment_beyond_the_top_of_addresses_is_not_met_at_0,
+    nodes_that_are_left_over_do_not_pile_up,
+    guards_stay_shut_when_rights_change, a_lazy_area_keeps_its_cache_type,
     a_lazy_area_need_not_be_cleared, a_lazy_area_obeys_its_rights,
     a_fault_outside_of_lazy_areas_is_not_ours,
     a_bare_area_is_addresses_and_nothing_else,

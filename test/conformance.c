@@ -482,8 +482,9 @@ static void lower_rights(unsigned level)
     struct pte old = pte_load(sample_entry(&s));
     for (uint32_t i = 0; i < 2; i++)
         *word_at(s.va + i * VERSO_PAGE_SIZE) = 5;
-    pte_store(sample_entry(&s),
-        pte_with_rights(old, level, VERSO_READ, pte_is_global(old)));
+    while (!pte_replace(sample_entry(&s), &old,
+        pte_with_rights(old, level, VERSO_READ, pte_is_global(old)))) {
+    }
     mmu_invalidate(s.va + VERSO_PAGE_SIZE);
     for (uint32_t i = 0; i < 2; i++) {
         vaddr_t va = s.va + i * VERSO_PAGE_SIZE;
@@ -590,7 +591,9 @@ uint64_t geometry_entry(vaddr_t va, unsigned level)
 
 void geometry_entry_set(vaddr_t va, unsigned level, uint64_t raw)
 {
-    pte_store(entry_at(va, level), (struct pte){(pte_raw_t)raw});
+    struct pte *entry = entry_at(va, level), old = pte_load(entry);
+    while (!pte_replace(entry, &old, (struct pte){(pte_raw_t)raw})) {
+    }
     mmu_invalidate_all();
 }
 

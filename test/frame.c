@@ -236,6 +236,47 @@ TEST(a_request_stays_in_its_zone)
     check_same(&before);
 }
 
+/* Few frames are looked for in the stock; what it lacks comes from the lists
+ * behind it, and not from lower zones. */
+TEST(a_stock_that_holds_too_few_is_filled_before_a_lower_zone_is_asked)
+{
+    struct verso_frame_stats before = trimmed(), now;
+    struct verso_chain chain;
+    pfn_t first = verso_frame_alloc1(VERSO_ZONE_ANY);
+    if (!CHECK(!pfn_is_none(first)))
+        return;
+    const unsigned top = at(first)->zone;
+    verso_frame_stats(&now);
+    size_t held = now.stock - 2; /* and so two are left */
+    CHECK_OK(verso_frame_alloc_bulk(&chain, held, VERSO_ZONE_ANY));
+    struct verso_chain few;
+    CHECK_OK(verso_frame_alloc_bulk(&few, 5, VERSO_ZONE_ANY));
+    for (pfn_t pfn = few.first; !pfn_is_none(pfn);
+         pfn = pfn_make(at(pfn)->link))
+        CHECK_EQ(at(pfn)->zone, top);
+    verso_frame_free_bulk(&few);
+    verso_frame_free_bulk(&chain);
+    verso_frame_free1(first);
+    check_same(&before);
+}
+
+/* What lies in it is missing where blocks are looked for. */
+TEST(the_stock_stays_below_its_limit_however_frames_are_freed)
+{
+    struct verso_frame_stats before = trimmed(), now;
+    struct verso_chain chain;
+    const size_t pages = 3 * VERSO_STOCK_HIGH;
+    CHECK_OK(verso_frame_alloc_bulk(&chain, pages, VERSO_ZONE_ANY));
+    for (pfn_t pfn = chain.first, next; !pfn_is_none(pfn); pfn = next) {
+        next = pfn_make(at(pfn)->link);
+        verso_frame_free1(pfn);
+        verso_frame_stats(&now);
+        if (!CHECK(now.stock <= VERSO_STOCK_HIGH))
+            break;
+    }
+    check_same(&before);
+}
+
 /* Large blocks first: few calls even with much RAM. */
 TEST(all_frames_can_be_taken_and_come_back)
 {
@@ -252,6 +293,9 @@ TEST(all_frames_can_be_taken_and_come_back)
             held[order] = pfn;
             pages += (size_t)1 << order;
         }
+        struct verso_frame_stats left = trimmed(); /* in no zone is one left */
+        for (unsigned k = order; k <= ORDER_MAX; k++)
+            CHECK_EQ(left.blocks[k], 0);
     }
     CHECK_EQ(pages, before.free);
     CHECK_EQ(trimmed().free, 0);
@@ -607,6 +651,30 @@ TEST(the_frame_array_is_placed_in_the_lowest_gap_that_holds_it)
     }
 }
 
+/* 257 frames have two pages of descriptors. */
+TEST(a_gap_that_is_a_page_too_short_does_not_get_the_array)
+{
+    struct verso_range map[] = {{0x100000, PAGE, true}};
+    struct verso_boot boot = {.map = map, .map_count = 1};
+    CHECK_EQ(verso_frame_place(&boot, 0), VERSO_NO_MEMORY);
+    map[0].bytes = 2 * PAGE;
+    CHECK_OK(verso_frame_place(&boot, 0));
+    CHECK_EQ(boot.frame_count, 258);
+}
+
+TEST(ranges_that_touch_make_one_gap_in_whatever_order)
+{
+    const struct verso_range map[] = {{0x102000, PAGE, true},
+        {0x103000, PAGE, true}, {0x101000, PAGE, true}, {0x100000, PAGE, true}};
+    struct verso_boot boot = {.map = map, .map_count = 4};
+    struct frame_gap gap;
+    CHECK(verso_i_frame_find_gap(&boot, 0, &gap));
+    CHECK_EQ(gap.start, 0x100);
+    CHECK_EQ(gap.end, 0x104);
+    CHECK_OK(verso_frame_place(&boot, 0));
+    CHECK_EQ(boot.frames_pa, 0x100000);
+}
+
 /* Pitfall 30: RAM that no frame number reaches has no descriptors either. */
 TEST(ram_that_cannot_be_addressed_does_not_lengthen_the_array)
 {
@@ -660,6 +728,8 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     bulk_takes_a_chain_back_in_any_order,
     a_long_chain_leaves_what_has_another_owner,
     bulk_that_fails_has_taken_nothing, a_request_stays_in_its_zone,
+    a_stock_that_holds_too_few_is_filled_before_a_lower_zone_is_asked,
+    the_stock_stays_below_its_limit_however_frames_are_freed,
     all_frames_can_be_taken_and_come_back,
     a_block_is_found_though_its_frames_lie_in_the_stock,
     random_operations_keep_every_invariant,
@@ -668,6 +738,8 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     a_cache_type_that_does_not_exist_is_refused,
     boot_maps_agree_with_their_definition_page_by_page,
     the_frame_array_is_placed_in_the_lowest_gap_that_holds_it,
+    a_gap_that_is_a_page_too_short_does_not_get_the_array,
+    ranges_that_touch_make_one_gap_in_whatever_order,
     ram_that_cannot_be_addressed_does_not_lengthen_the_array,
     an_array_that_has_no_addresses_has_no_place,
     a_map_without_room_has_no_place_for_the_array);

@@ -320,6 +320,22 @@ TEST(a_leaf_that_comes_back_is_empty)
     }
 }
 
+/* Whichever word it is. */
+TEST(a_leaf_whose_last_page_begins_a_range_stays)
+{
+    size_t before = committed();
+    vaddr_t leaf = idle_leaf();
+    void *edge = bare_at(leaf + page_at(PAGEMAP_LEAF_PAGES - 1), 1);
+    if (!CHECK(edge != NULL))
+        return;
+    CHECK(committed() > before);
+    CHECK(verso_i_pagemap_check() == NULL);
+    CHECK_EQ(
+        pagemap_kind(pagemap_get(&verso_i_pagemap, (vaddr_t)edge)), KIND_AREA);
+    verso_area_free(edge);
+    CHECK_EQ(committed(), before);
+}
+
 SUITE(pagemap, a_word_keeps_kind_class_and_node_apart,
     words_are_read_back_and_their_neighbours_stay_0,
     preparing_a_range_makes_each_of_its_leaves_and_each_only_once,
@@ -329,4 +345,5 @@ SUITE(pagemap, a_word_keeps_kind_class_and_node_apart,
     an_address_before_every_range_is_a_panic,
     a_leaf_and_its_bits_are_there_as_long_as_a_range_starts_in_them,
     a_range_of_any_size_has_words_at_its_ends_alone,
-    no_leaf_is_made_in_an_interrupt, a_leaf_that_comes_back_is_empty);
+    no_leaf_is_made_in_an_interrupt, a_leaf_that_comes_back_is_empty,
+    a_leaf_whose_last_page_begins_a_range_stays);

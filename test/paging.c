@@ -1176,6 +1176,8 @@ TEST(no_flush_is_waited_for_however_many_there_were)
         CHECK(verso_i_flush_done(flush));
         CHECK(verso_i_flush_done(0));
         CHECK(verso_back_done(0));
+        (void)flush_a_page();
+        CHECK(verso_i_flush_done(flush)); /* still */
     }
     *counter = saved;
 }

@@ -612,6 +612,69 @@ TEST(a_request_that_had_no_memory_does_not_make_a_free_take_some)
     verso_slab_destroy(cache);
 }
 
+/* What an interrupt asked for is made up for once. */
+TEST(a_cache_that_was_refilled_does_not_grow_at_each_free)
+{
+    struct slab_desc *cache = cache_create(256, 0);
+    size_t count = per_slab(cache);
+    if (!fill_up(cache, count))
+        return;
+    machine_pretend_interrupt(true);
+    CHECK(verso_slab_alloc(cache) == NULL);
+    machine_pretend_interrupt(false);
+    for (unsigned round = 0; round < 5; round++) {
+        verso_slab_free(cache, object[0]);
+        object[0] = verso_slab_alloc(cache);
+        CHECK_EQ(stats_of(cache).slabs, 2);
+    }
+    free_all(cache, count);
+    verso_slab_destroy(cache);
+}
+
+TEST(after_an_interrupt_that_emptied_a_slab_one_is_kept_again)
+{
+    struct slab_desc *cache = cache_create(256, 0);
+    if (!fill_up(cache, 1))
+        return;
+    machine_pretend_interrupt(true);
+    free_all(cache, 1);
+    machine_pretend_interrupt(false);
+    for (unsigned round = 0; round < 3; round++) {
+        (void)fill_up(cache, 1);
+        free_all(cache, 1);
+        CHECK_EQ(stats_of(cache).slabs, round == 0 ? 0 : 1);
+    }
+    verso_slab_destroy(cache);
+}
+
+/* As many as hold four objects, however few a slab has. */
+TEST(slabs_of_few_objects_go_as_well)
+{
+    for (size_t size = 700; size <= 32768; size += size / 3) {
+        struct slab_desc *cache = cache_create(size, 0);
+        size_t count = per_slab(cache);
+        if (!fill_up(cache, 12 * count))
+            return;
+        free_all(cache, 12 * count);
+        CHECK_EQ(stats_of(cache).slabs, count < 4 ? 4 / count : 1);
+        verso_slab_destroy(cache);
+    }
+}
+
+/* Its owner may read it before writing, and free it without a search. */
+TEST(an_object_that_is_handed_out_bears_no_mark)
+{
+    struct slab_desc *cache = cache_create(64, 0);
+    for (unsigned round = 0; round < 2; round++) {
+        if (!fill_up(cache, 3))
+            return;
+        for (size_t i = 0; i < 3; i++)
+            CHECK_EQ(slab_mark_get(object[i], cache->shape.link), 0);
+        free_all(cache, 3);
+    }
+    verso_slab_destroy(cache);
+}
+
 /* An interrupt can give nothing back; the first free outside of one that looks
  * after its slab does. */
 TEST(slabs_that_an_interrupt_emptied_are_given_back_by_a_later_free)
@@ -703,6 +766,9 @@ SUITE(slab,
     a_double_free_of_a_word_is_refused,
     a_free_object_is_closed_through_the_hook_door,
     a_request_that_had_no_memory_does_not_make_a_free_take_some,
+    a_cache_that_was_refilled_does_not_grow_at_each_free,
+    after_an_interrupt_that_emptied_a_slab_one_is_kept_again,
+    slabs_of_few_objects_go_as_well, an_object_that_is_handed_out_bears_no_mark,
     slabs_that_an_interrupt_emptied_are_given_back_by_a_later_free,
     a_slab_that_is_being_made_may_be_asked_about,
     a_cache_is_destroyed_once_and_a_class_of_alloc_never);

@@ -109,6 +109,10 @@ vaddr_t test_window(size_t *pages);
  * number. The runner asks after every test; a test may. */
 extern size_t test_audit(void) __attribute__((weak));
 
+/* Entries of tables stored so far, where the machine counts them (um); else
+ * NULL. */
+extern size_t test_stores(void) __attribute__((weak));
+
 /* Supplied where what is printed can be had back (um); else NULL. From now on
  * it goes into `text`, with a 0 at its end; what is too much is lost. NULL: to
  * the output again. */

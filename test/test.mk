@@ -13,7 +13,7 @@ WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
 UM := $(BUILT)/um
 # What is free is closed to ASan, through the hook door.
 UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
-UM_WRAPS := $(WRAPS) verso_back_release
+UM_WRAPS := $(WRAPS) verso_back_release verso_frame_free_bulk
 UM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 UM_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude -Iarch/um

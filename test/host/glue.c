@@ -28,6 +28,7 @@
 #include "../../kernel/machine.h"
 #include "../test.h"
 #include "glue.h"
+#include "hooks.h"
 
 #ifdef __x86_64__
 #define TEST_BYTES    0x100000000u
@@ -325,6 +326,11 @@ size_t test_audit(void)
     return um_audit(um_audit_print);
 }
 
+size_t test_stores(void)
+{
+    return um_stats()->stores;
+}
+
 vaddr_t test_window(size_t *pages)
 {
     *pages = TEST_BYTES >> VERSO_PAGE_SHIFT;
@@ -351,7 +357,19 @@ static const char *option(const char *key, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
-/* Half of RAM is zone 0. The mirror build may not reach any frame directly
+/* What nobody may touch: behind the last descriptor, and with the direct map
+ * alone what it does not reach. */
+static void boot_close(const struct verso_boot *boot, size_t ram_bytes)
+{
+    const struct frame *end = boot->frames + boot->frame_count;
+    const size_t direct = (size_t)(boot->direct_bytes - UM_RAM_START);
+    hooks_close(end, -(uintptr_t)end % VERSO_PAGE_SIZE);
+    if (boot->use_direct)
+        hooks_close(um_ram() + direct, ram_bytes - direct);
+}
+
+/* Half of RAM is zone 0, and 4 GiB the end of the last: beyond RAM. The mirror
+ * build may not reach any frame directly
  * once paging is on; the frame array it always can, past the tables. */
 static void boot_fill(size_t ram_bytes, bool direct)
 {
@@ -360,6 +378,7 @@ static void boot_fill(size_t ram_bytes, bool direct)
     boot->map = host.map;
     boot->map_count = 1;
     boot->zone_limit[0] = UM_RAM_START + ram_bytes / 2;
+    boot->zone_limit[VERSO_ZONES - 1] = (uint64_t)1 << 32;
     boot->mirror_slot = um_mirror_slot();
     boot->direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
     boot->direct_bytes = direct ? boot->zone_limit[0] : 0;
@@ -371,6 +390,7 @@ static void boot_fill(size_t ram_bytes, bool direct)
         bail_out("no room for the frame array");
     /* as RAM is: full of something */
     memset(boot->frames, 0xa5, boot->frame_count * sizeof(struct frame));
+    boot_close(boot, ram_bytes);
 }
 
 /* What host-boot.t wants to be refused, or to work. */
@@ -379,7 +399,7 @@ static void boot_spoil(const char *how, size_t ram_bytes)
     static const uint32_t no_classes[1];
     struct verso_boot *boot = &host.boot;
     host.fixed[0] = (struct verso_fixed){um_window() - 0x10000000u,
-        UM_RAM_START, 16 * VERSO_PAGE_SIZE, VERSO_RW, "odd"};
+        UM_RAM_START, 16 * VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "odd"};
     if (strstr(how, "fixed") != NULL) {
         boot->fixed = host.fixed;
         boot->fixed_count = 1;
@@ -399,6 +419,7 @@ static void boot_spoil(const char *how, size_t ram_bytes)
             ram_bytes, VERSO_RW | VERSO_CACHE_UC, "odd"};
     if (strcmp(how, "fixed-twice") == 0) {
         host.fixed[0].pa = 0; /* no RAM */
+        host.fixed[0].flags = VERSO_RW;
         host.fixed[1] = (struct verso_fixed){0x50100000, 15 * VERSO_PAGE_SIZE,
             VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "even"};
         boot->fixed_count = 2;

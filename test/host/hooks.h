@@ -21,11 +21,13 @@
 void __asan_poison_memory_region(const volatile void *at, size_t bytes);
 void __asan_unpoison_memory_region(const volatile void *at, size_t bytes);
 
+#define hooks_close(at, bytes) __asan_poison_memory_region(at, bytes)
 #define verso_hook_alloc(object, bytes, caller)                                \
     __asan_unpoison_memory_region(object, bytes)
 #define verso_hook_free(object, bytes, caller)                                 \
     __asan_poison_memory_region(object, bytes)
 #else
+#define hooks_close(at, bytes)                  ((void)(at), (void)(bytes))
 #define verso_hook_alloc(object, bytes, caller) ((void)0)
 #define verso_hook_free(object, bytes, caller)  ((void)0)
 #endif

@@ -39,8 +39,9 @@ CONFIGURATIONS = {
     "um": (UM, {}),
     "direct": (UM, {"ACCESSOR": "direct"}),
     "small": (UM, {"LARGE": "0", "MEM": "8M"}),
-    "odd": (UM, {"MEM": "9M"}), # zones meet within a large block
-    "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,seed=7"}),
+    "odd": (UM, {"MEM": "9212K"}), # zones meet within a large block
+    "fixed": (UM, {"BOOT": "fixed"}),
+    "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,adrandom=1,seed=7"}),
     "heap": (HEAP, {}),
     "fuzz": (FUZZ, {}), # the corpus of api, each input once
 }

@@ -285,6 +285,13 @@ void um_store(um_entry_t *at, um_entry_t raw)
     mischief(um_place_of(at));
     um_entry_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
     has_stored(at, old, raw, __builtin_return_address(0));
+    bool split = ((raw ^ old) & UM_ENTRY_PS) != 0;
+    bool kept = (raw & UM_ENTRY_D) || ((raw ^ old) & UM_ENTRY_FRAME) != 0;
+    if (um.temper.adrandom && (raw & UM_ENTRY_P) && (old & UM_ENTRY_D) &&
+        (split || !kept))
+        um.config.machine_check(
+            "a store loses dirty, which may just have been set",
+            (uintptr_t)um_place_of(at));
     mischief(um_place_of(at));
     um_point(__builtin_return_address(0));
 }
