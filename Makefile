@@ -77,9 +77,12 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 comma := ,
 TESTS := $(wildcard test/*.t)
 PORT_OBJS :=
+# Directories of arch/ and kernel/, where a port does not say otherwise.
+PORT := $(ARCH)
+KERNEL_DIRS := kernel/$(ARCH)
 # MACHINE, LINK, RUNNER and the like:
 include kernel/$(ARCH)/port.mk
-PRODUCT := -std=c17 -O2 -g $(MACHINE) $(WARN) -Iinclude -Iarch/$(ARCH)
+PRODUCT := -std=c17 -O2 -g $(MACHINE) $(WARN) -Iinclude -Iarch/$(PORT)
 LIB_FLAGS := $(PRODUCT) -Wframe-larger-than=512
 KERNEL_FLAGS := $(PRODUCT) -Ikernel
 TEST_FLAGS := $(PRODUCT) -Isrc -Ikernel -Itest
@@ -135,7 +138,7 @@ lib: $(foreach p,$(PARTS),$(ARCHIVE_$(p)))
 # ---- the kernel, with and without injection of failures ----
 
 KERNEL_OBJS := $(patsubst %,$(O)/%.o,$(basename \
-	$(wildcard kernel/*.c kernel/$(ARCH)/*.c kernel/$(ARCH)/*.S)))
+	$(wildcard $(foreach d,kernel $(KERNEL_DIRS),$(d)/*.c $(d)/*.S))))
 SUITE_OBJS := $(patsubst %.c,$(O)/%.o,$(filter-out test/inject%.c, \
 	$(wildcard test/*.c)))
 
@@ -189,6 +192,7 @@ VERSO := $(B)/verso$(IMAGE_END)
 kernel: $(patsubst %,$(B)/%$(IMAGE_END),$(IMAGES))
 
 -include $(wildcard $(O)/lib/*/*.d $(O)/kernel/*.d $(O)/kernel/*/*.d \
+	$(O)/kernel/*/*/*.d \
 	$(O)/test/*.d $(O)/arch/*/*/*.d)
 
 # ---- running ----

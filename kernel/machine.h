@@ -45,6 +45,13 @@ const char *machine_symbol(vaddr_t address, size_t *offset);
 void *machine_pages(size_t pages);
 void machine_pages_free(void *address, size_t pages);
 
+/* Addresses that nobody else uses: for those tables (pages.c), and for the
+ * tests; that one begins where a large page of any size may. */
+#define OWN_WINDOW_PAGES  0x10000u
+#define TEST_WINDOW_PAGES 0x10000u
+vaddr_t machine_own_window(void);
+vaddr_t machine_test_window(void);
+
 /* Name of the port and the machine, for the first line of the report. */
 const char *machine_name(void);
 

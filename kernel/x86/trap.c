@@ -27,8 +27,8 @@ static struct {
 /* cli, sti and popf: what turns interrupts on or off. */
 static void trap_step(const struct trap_frame *frame)
 {
-    uint8_t opcode = *(const uint8_t *)(uintptr_t)frame->eip;
-    if (frame->eip == (uint32_t)(uintptr_t)step_end)
+    uint8_t opcode = *(const uint8_t *)(uintptr_t)frame->ip;
+    if (frame->ip == (uintptr_t)step_end)
         return;
     if (opcode == 0xfa || opcode == 0xfb || opcode == 0x9d)
         step.toggles++;
@@ -50,18 +50,19 @@ bool machine_probe(const volatile void *address, bool write)
 
 static bool trap_is_probe(const struct trap_frame *frame)
 {
-    return frame->eip == (uint32_t)(uintptr_t)probe_load ||
-           frame->eip == (uint32_t)(uintptr_t)probe_store;
+    return frame->ip == (uintptr_t)probe_load ||
+           frame->ip == (uintptr_t)probe_store;
 }
 
 static void trap_page_fault(struct trap_frame *frame)
 {
     vaddr_t va = read_cr2();
-    enum verso_fault answer = verso_fault(va, frame->error & ERROR_FOR_VERSO);
+    enum verso_fault answer =
+        verso_fault(va, (unsigned)frame->error & ERROR_FOR_VERSO);
     if (answer == VERSO_FAULT_HANDLED || answer == VERSO_FAULT_SPURIOUS)
         return;
     if (trap_is_probe(frame))
-        frame->eip = (uint32_t)(uintptr_t)probe_failed;
+        frame->ip = (uintptr_t)probe_failed;
     else
         fault_report_page(frame, va, answer == VERSO_FAULT_NO_MEMORY);
 }
@@ -69,16 +70,13 @@ static void trap_page_fault(struct trap_frame *frame)
 void x86_trap(struct trap_frame *frame)
 {
     if (frame->vector >= TRAP_IRQ)
-        irq_handle(frame->vector - TRAP_IRQ);
+        irq_handle((unsigned)frame->vector - TRAP_IRQ);
     else if (frame->vector == TRAP_DEBUG && step.running)
         trap_step(frame);
     else if (frame->vector == TRAP_PAGE_FAULT)
         trap_page_fault(frame);
+    else if (frame->vector == TRAP_DOUBLE_FAULT)
+        fault_report_double(frame, trap_sp(frame));
     else
         fault_report_other(frame);
-}
-
-void x86_double_fault(void)
-{
-    fault_report_double(gdt_interrupted(), read_cr2());
 }
