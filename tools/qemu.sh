@@ -7,11 +7,13 @@
 # The words become the kernel's command line. Instructions are counted
 # (-icount), so the word `icount` is added. From the environment:
 #     MEM=64M           memory
+#     MACHINE=pc        or q35, microvm
 #     TIMEOUT=120       seconds until QEMU is stopped
 #     INTERACTIVE=auto  yes, no; auto: yes on a terminal. Then the word
 #                       `interactive` is added, there is no time limit, and
 #                       Ctrl-A X ends QEMU
-#     QEMU=...          the program;  QEMU_FLAGS=...  more flags for it
+#     QEMU=...          the program, else as the kernel is 32-bit or 64-bit
+#     QEMU_FLAGS=...    more flags for it
 # Exit status: 0 if the kernel exited with code 0, 124 out of time, else 1.
 set -eu
 
@@ -53,7 +55,16 @@ if [ "$INTERACTIVE" = yes ]; then
     words="$words interactive"
 fi
 
-set -- "${QEMU:-qemu-system-i386}" -accel tcg -m "${MEM:-64M}" -display none \
+# The fifth byte of an ELF file: 2 if it is 64-bit.
+if [ "$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')" = 2 ]; then
+    default=qemu-system-x86_64
+else
+    default=qemu-system-i386
+fi
+machine=${MACHINE:-pc}
+if [ "$machine" = microvm ]; then machine=microvm,isa-serial=on; fi
+
+set -- "${QEMU:-$default}" -M "$machine" -accel tcg -m "${MEM:-64M}" -display none \
     -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -net none \
     -kernel "$kernel" -append "$words"
 if [ "$archive" != - ]; then
