@@ -6,6 +6,7 @@
 #ifndef KERNEL_MACHINE_H
 #define KERNEL_MACHINE_H
 
+#include <verso/fault.h>
 #include <verso/types.h>
 
 /* Console. */
@@ -67,10 +68,25 @@ struct machine_mirror {
 };
 void machine_mirror(struct machine_mirror *mirror);
 
-/* The next page fault that Verso does not own is expected: returns true if
- * touching `address` (write: store its own first byte back) faulted unowned.
- * For tests: guard pages, read-only data. */
-bool machine_probe(const volatile void *address, bool write);
+/*
+ * Reads the byte at `address`; `how`, as fault codes say it: VERSO_FAULT_WRITE
+ * stores it back, VERSO_FAULT_EXEC calls it instead (what stands there returns
+ * at once), VERSO_FAULT_USER does so as a user. Returns the code of a page
+ * fault of it that Verso does not own, also MACHINE_RESERVED if an entry has a
+ * bit set that must be 0; or one of the others. For tests: guard pages, rights.
+ */
+#define MACHINE_RESERVED 0x8
+#define MACHINE_PASSED   (-1) /* no fault, or one that Verso has taken */
+#define MACHINE_CANNOT   (-2) /* this kernel has no users: nothing was done */
+int machine_access(const volatile void *address, unsigned how);
+/* Writes the code of a function that returns at once. */
+void machine_put_return(void *at);
+
+/* Does touching `address` (write: store its own first byte back) fault? */
+static inline bool machine_probe(const volatile void *address, bool write)
+{
+    return machine_access(address, write ? VERSO_FAULT_WRITE : 0) >= 0;
+}
 
 /* Calls run(arg). True if it ended in verso_host_panic(): the text (cut to fit,
  * terminated) is in `message`, and everything stands as at the panic, locks

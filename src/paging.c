@@ -127,9 +127,6 @@ static struct frame *frame_get(pfn_t pfn)
     return &paging.frames[pfn_nr(pfn)];
 }
 
-/* The last frame there is a number, and an address, for. */
-#define FRAME_LAST ((uint32_t)((verso_phys_t)-1 >> VERSO_PAGE_SHIFT))
-
 static void *direct_address(pfn_t pfn)
 {
     return (void *)(paging.direct_offset + bytes_of(pfn_nr(pfn)));
@@ -660,7 +657,7 @@ ALWAYS_INLINE int range_check(
 static bool source_is_valid(pfn_t first, size_t pages, unsigned flags)
 {
     return cache_is_valid(flags) &&
-           (uint64_t)pfn_nr(first) + pages <= (uint64_t)FRAME_LAST + 1;
+           (uint64_t)pfn_nr(first) + pages <= (uint64_t)PFN_LAST + 1;
 }
 
 /* ---- map ---- */
@@ -1325,7 +1322,7 @@ static void layout_check(const struct verso_boot *boot)
 static int fixed_map(struct space *space, const struct verso_fixed *fixed)
 {
     pfn_t first = pfn_make((uint32_t)(fixed->pa >> VERSO_PAGE_SHIFT));
-    VERSO_VERIFY(fixed->pa >> VERSO_PAGE_SHIFT <= FRAME_LAST,
+    VERSO_VERIFY(fixed->pa >> VERSO_PAGE_SHIFT <= PFN_LAST,
         "paging: fixed mapping %s of physical address %llx", fixed->name,
         (unsigned long long)fixed->pa);
     struct paging_source source = {NULL, first, false};

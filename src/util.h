@@ -90,6 +90,9 @@ static inline bool is_page_range(vaddr_t va, size_t pages)
            pages - 1 <= (UINTPTR_MAX - va) >> VERSO_PAGE_SHIFT;
 }
 
+/* The last frame there is a number, and an address, for. */
+#define PFN_LAST ((uint32_t)((verso_phys_t)-1 >> VERSO_PAGE_SHIFT))
+
 /* Number of the lowest / highest bit that is set; word != 0. */
 static inline unsigned bit_lowest(uint32_t word)
 {

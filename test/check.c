@@ -5,8 +5,7 @@
  * back afterwards, and must be named.
  *
  * What a storey keeps in a struct of its own file (lists of the frames, the
- * count of tables) is reached from outside by what must agree with it. The
- * entries are those of the 32-bit x86 ports.
+ * count of tables) is reached from outside by what must agree with it.
  */
 #include <verso/alloc.h>
 #include <verso/area.h>
@@ -25,9 +24,7 @@
 #include "pattern.h"
 #include "test.h"
 
-#define PAGE         ((size_t)VERSO_PAGE_SIZE)
-#define ENTRY_USER   0x4u
-#define ENTRY_GLOBAL 0x100u
+#define PAGE ((size_t)VERSO_PAGE_SIZE)
 
 static void expect(const char *name, const char *what)
 {
@@ -125,41 +122,46 @@ TEST(frame_invariants_are_named_when_a_frame_in_use_is_damaged)
 
 /* ---- paging ---- */
 
-/* The entry of va one level up is the entry of its entry. */
-static uint32_t *entry_of(vaddr_t va)
+/* The entry of va at a level, changed like this, must break `name`. */
+static void break_entry(
+    vaddr_t va, unsigned level, uint64_t raw, const char *name)
 {
-    return (uint32_t *)geometry_mirror_entry(va);
-}
-
-static uint32_t *upper_of(vaddr_t va)
-{
-    return entry_of((vaddr_t)entry_of(va));
+    uint64_t saved = geometry_entry(va, level);
+    geometry_entry_set(va, level, raw);
+    expect(name, "an entry");
+    geometry_entry_set(va, level, saved);
 }
 
 TEST(paging_invariants_are_named_when_entries_or_counts_are_damaged)
 {
+    const uint64_t user = geometry_user_bit(), global = geometry_global_bit();
+    const unsigned top = geometry_levels() - 1;
     size_t pages;
-    vaddr_t va = test_window(&pages);
+    vaddr_t va = test_window(&pages), mirror = geometry_mirror(&pages);
     pfn_t pfn = verso_frame_alloc1(VERSO_ZONE_ANY);
     CHECK_OK(verso_map(va, pfn, 1, VERSO_RW));
-    uint32_t *entry = entry_of(va), *upper = upper_of(va);
-    uint32_t *self = entry_of((vaddr_t)upper);
-    struct frame *table = frame_at(geometry_entry_pfn((vaddr_t)upper));
-    struct frame *root = frame_at(pfn_nr(geometry_root()));
+    uint64_t entry = geometry_entry(va, 0), upper = geometry_entry(va, 1);
+    uint64_t self = geometry_entry(mirror, top);
+    struct frame *table = frame_at(geometry_raw_pfn(upper));
+    struct frame *above =
+        top == 1 ? frame_at(pfn_nr(geometry_root()))
+                 : frame_at(geometry_raw_pfn(geometry_entry(va, 2)));
     CHECK_EQ(table->state, FRAME_TABLE);
     CHECK_EQ(table->live, 1);
-    BREAK(*self, *self | ENTRY_USER, "paging.1");
+    break_entry(mirror, top, self | user, "paging.1");
     BREAK(table->state, FRAME_USED, "paging.2");
     BREAK(table->live, 2, "paging.3");
-    BREAK(root->live, (uint16_t)(root->live + 1), "paging.3");
-    BREAK(*entry, 0, "paging.3");
+    BREAK(above->live, (uint16_t)(above->live + 1), "paging.3");
+    break_entry(va, 0, 0, "paging.3");
     table->live = 0;
-    BREAK(*entry, 0, "paging.4");
+    break_entry(va, 0, 0, "paging.4");
     table->live = 1;
-    BREAK(*upper, *upper | ENTRY_GLOBAL, "paging.5");
-    root->live--;
-    BREAK(*upper, 0, "paging.6");
-    root->live++;
+    break_entry(va, 1, upper | global, "paging.5");
+    break_entry(va, 0, entry ^ global, "paging.9");
+    break_entry(va, 0, entry ^ user, "paging.9");
+    above->live--;
+    break_entry(va, 1, 0, above->live > 0 ? "paging.6" : "paging.4");
+    above->live++;
     BREAK(frame_at(pfn_nr(pfn))->cache, VERSO_CACHE_UC >> VERSO_CACHE_SHIFT,
         "paging.7");
     CHECK_OK(verso_unmap(va, 1));

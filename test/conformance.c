@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conformance.c - does a port keep the contract of arch/arch.h? Entries are
- * taken apart and put together again at every level; nothing here knows a bit
- * by its number. A new port runs this first.
+ * conformance.c - does a port keep the contract of arch/arch.h? First entries
+ * are taken apart and put together again at every level. Then pages of every
+ * size are mapped, and the machine is asked what it makes of the entries:
+ * faults and their codes, accessed and dirty, rights, invalidation. Nothing
+ * here knows a bit by its number. A new port runs this first.
  *
  * Also tells the other suites what only mmu.h knows (geometry.h).
  */
+#include <verso/fault.h>
+#include <verso/frame.h>
 #include <verso/init.h>
 #include <verso/paging.h>
 
@@ -32,7 +36,7 @@ static pfn_t frame_for(unsigned level)
 /* Calls each(level, flags) for every leaf that can be. */
 static void for_each_leaf(void (*each)(unsigned level, unsigned flags))
 {
-    for (unsigned level = 0; level < mmu_levels(); level++)
+    for (unsigned level = 0; level <= MMU_LARGE_MAX; level++)
         for (size_t r = 0; r < COUNT(all_rights); r++)
             for (size_t c = 0; c < COUNT(all_caches); c++)
                 each(level, all_rights[r] | all_caches[c]);
@@ -66,7 +70,7 @@ TEST(an_entry_without_rights_is_live_and_not_present)
     struct pte none = {0};
     CHECK(!pte_is_live(none));
     CHECK(!pte_is_present(none));
-    for (unsigned level = 0; level < mmu_levels(); level++) {
+    for (unsigned level = 0; level <= MMU_LARGE_MAX; level++) {
         struct pte e = pte_leaf(PFN_NONE, pte_bits(level, 0, false));
         CHECK(e.raw != 0);
         CHECK(pte_is_live(e));
@@ -131,7 +135,7 @@ TEST(the_parts_of_a_large_leaf_are_what_small_leaves_would_be)
 
 TEST(losing_a_right_needs_a_flush_and_gaining_one_does_not)
 {
-    for (unsigned level = 0; level < mmu_levels(); level++) {
+    for (unsigned level = 0; level <= MMU_LARGE_MAX; level++) {
         struct pte r = leaf_of(level, VERSO_READ);
         struct pte rw = leaf_of(level, VERSO_RW);
         struct pte none = leaf_of(level, 0);
@@ -147,6 +151,22 @@ TEST(losing_a_right_needs_a_flush_and_gaining_one_does_not)
         CHECK(pte_needs_flush(r, gone));
         CHECK(pte_needs_flush(r, moved));
         CHECK(pte_needs_flush(r, leaf_of(level, VERSO_READ | VERSO_CACHE_UC)));
+    }
+}
+
+TEST(what_users_cannot_reach_is_global_if_asked)
+{
+    for (unsigned level = 0; level <= MMU_LARGE_MAX; level++) {
+        struct pte kernel =
+            pte_leaf(frame_for(level), pte_bits(level, VERSO_RW, true));
+        struct pte user =
+            pte_with_rights(kernel, level, VERSO_RW | VERSO_USER, true);
+        CHECK(pte_is_global(kernel));
+        CHECK(!pte_is_global(user));
+        CHECK(pte_is_global(pte_with_rights(user, level, VERSO_RW, true)));
+        CHECK(!pte_is_global(leaf_of(level, VERSO_RW)));
+        CHECK(pte_needs_flush(kernel, user));
+        CHECK(pte_needs_flush(user, kernel));
     }
 }
 
@@ -175,8 +195,353 @@ TEST(the_geometry_covers_the_address_space_and_the_mirror_is_not_last)
     CHECK(!mmu_has_large(0));
     CHECK_EQ(MMU_ENTRIES(top) * sizeof(struct pte),
         MMU_ROOT_FRAMES * VERSO_PAGE_SIZE);
+    CHECK(MMU_VA_BITS(mmu_levels()) <= 8 * sizeof(vaddr_t));
     (void)top; /* a port with one kind of table does not look */
     CHECK(mmu_is_on());
+}
+
+/* ---- how the machine behaves ---- */
+
+static const struct verso_boot *boot(void)
+{
+    return machine_boot();
+}
+
+/* The entry of va at a level, as Verso reaches it; not by Verso's formula: the
+ * mirror shows the entry of an address, and the entry of that entry is the one
+ * a level above. */
+static struct pte *entry_at(vaddr_t va, unsigned level)
+{
+    if (!boot()->use_direct) {
+        for (unsigned l = 0; l <= level; l++)
+            va = geometry_mirror_entry(va);
+        return (struct pte *)va;
+    }
+    pfn_t table = mmu_root();
+    for (unsigned l = mmu_levels() - 1;; l--) {
+        size_t index = (va >> MMU_LEVEL_SHIFT(l)) & (MMU_ENTRIES(l) - 1);
+        vaddr_t at = boot()->direct_offset + index * sizeof(struct pte) +
+                     ((vaddr_t)pfn_nr(table) << VERSO_PAGE_SHIFT);
+        if (l == level)
+            return (struct pte *)at;
+        table = pte_pfn(pte_load((struct pte *)at));
+    }
+}
+
+/* Two frames, and a page of some size over them: the large ones cover more,
+ * which is left alone. There is none where one would cover devices. */
+struct sample {
+    unsigned level;
+    pfn_t frames, first; /* of ours, and of the page */
+    vaddr_t page, va;    /* of the page, and of our first frame */
+    size_t pages;
+};
+
+static vaddr_t window(void)
+{
+    size_t pages;
+    return test_window(&pages);
+}
+
+static volatile uint32_t *word_at(vaddr_t va)
+{
+    return (volatile uint32_t *)va;
+}
+
+/* Where a page is all in one block, it is memory and nothing else. */
+static pfn_t frames_for(unsigned level)
+{
+    const unsigned order = MMU_BITS * level;
+    pfn_t block = PFN_NONE;
+    if (level > 0 && order < VERSO_FRAME_ORDERS)
+        block = verso_frame_alloc(order, VERSO_ZONE_ANY);
+    if (pfn_is_none(block))
+        return verso_frame_alloc(1, VERSO_ZONE_ANY);
+    for (unsigned part = 1; part < order; part++)
+        verso_frame_free(pfn_add(block, (size_t)1 << part), part);
+    return block;
+}
+
+/* Small pages are two. */
+static bool sample_map(struct sample *s, unsigned level, unsigned flags)
+{
+    s->level = level;
+    s->frames = frames_for(level);
+    if (!CHECK(!pfn_is_none(s->frames)))
+        return false;
+    const size_t size = MMU_LEVEL_PAGES(level);
+    const size_t offset = level == 0 ? 0 : pfn_nr(s->frames) & (size - 1);
+    s->pages = level == 0 ? 2 : size;
+    s->first = pfn_make(pfn_nr(s->frames) - (uint32_t)offset);
+    s->page = window();
+    s->va = s->page + (offset << VERSO_PAGE_SHIFT);
+    int err = verso_map(s->page, s->first, s->pages, flags);
+    if (err == VERSO_OK)
+        return true;
+    verso_frame_free(s->frames, 1);
+    CHECK(level > 0 && err == VERSO_DENIED);
+    test_note("a page of level %u would cover devices", level);
+    return false;
+}
+
+static void sample_unmap(const struct sample *s)
+{
+    CHECK_OK(verso_unmap(s->page, s->pages));
+    verso_frame_free(s->frames, 1);
+}
+
+static struct pte *sample_entry(const struct sample *s)
+{
+    return entry_at(s->page, s->level);
+}
+
+static void for_each_size(void (*each)(unsigned level))
+{
+    each(0);
+    for (unsigned level = 1; level < mmu_levels(); level++)
+        if (mmu_has_large(level))
+            each(level);
+}
+
+static void walk_to(unsigned level)
+{
+    struct sample s;
+    if (!sample_map(&s, level, VERSO_RW))
+        return;
+    for (unsigned l = mmu_levels() - 1; l > level; l--) {
+        struct verso_mapping m;
+        struct pte e = pte_load(entry_at(s.va, l));
+        CHECK(pte_is_live(e) && pte_is_table(e) && !pte_is_leaf(e, l));
+        if (boot()->use_direct)
+            continue;
+        CHECK_OK(verso_query((vaddr_t)entry_at(s.va, l - 1), &m));
+        CHECK_EQ(pfn_nr(pte_pfn(e)), pfn_nr(paddr_to_pfn(m.pa)));
+    }
+    struct pte leaf = pte_load(sample_entry(&s));
+    CHECK(pte_is_leaf(leaf, level));
+    CHECK_EQ(pfn_nr(pte_pfn(leaf)), pfn_nr(s.first));
+    CHECK_EQ(pte_flags(leaf), VERSO_RW);
+    CHECK_EQ(pte_is_global(leaf), mmu_has_global());
+    for (uint32_t i = 0; i < 2; i++)
+        *word_at(s.va + i * VERSO_PAGE_SIZE) = 0x600d + i;
+    CHECK_OK(verso_unmap(s.page, s.pages));
+    CHECK_OK(verso_map(window(), s.frames, 2, VERSO_READ));
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_EQ(*word_at(window() + i * VERSO_PAGE_SIZE), 0x600d + i);
+    CHECK_OK(verso_unmap(window(), 2));
+    verso_frame_free(s.frames, 1);
+}
+
+TEST(every_entry_on_the_way_to_a_page_is_found_and_the_page_is_the_frame)
+{
+    for_each_size(walk_to);
+}
+
+/* The code of the fault that an access has, or that it passes. */
+static int expected(unsigned flags, unsigned how)
+{
+    const unsigned present = VERSO_READ | VERSO_WRITE | VERSO_EXEC;
+    unsigned missing = 0, code = how;
+    if (!MMU_EXEC_ENFORCED)
+        code &= ~VERSO_FAULT_EXEC;
+    if ((flags & present) == 0)
+        return (int)code;
+    missing |= (code & VERSO_FAULT_WRITE) && !(flags & VERSO_WRITE);
+    missing |= (code & VERSO_FAULT_USER) && !(flags & VERSO_USER);
+    missing |= (code & VERSO_FAULT_EXEC) && !(flags & VERSO_EXEC);
+    return missing ? (int)(code | VERSO_FAULT_PRESENT) : MACHINE_PASSED;
+}
+
+static void access_each(unsigned level)
+{
+    static const unsigned accesses[] = {0, VERSO_FAULT_WRITE, VERSO_FAULT_EXEC,
+        VERSO_FAULT_USER, VERSO_FAULT_USER | VERSO_FAULT_WRITE,
+        VERSO_FAULT_USER | VERSO_FAULT_EXEC};
+    struct sample s;
+    if (!sample_map(&s, level, VERSO_RW))
+        return;
+    machine_put_return((void *)s.va);
+    for (size_t r = 0; r < COUNT(all_rights); r++) {
+        CHECK_OK(verso_protect(s.page, s.pages, all_rights[r]));
+        for (size_t a = 0; a < COUNT(accesses); a++) {
+            int got = machine_access((const volatile void *)s.va, accesses[a]);
+            if (got != MACHINE_CANNOT &&
+                !CHECK_EQ(got, expected(all_rights[r], accesses[a])))
+                test_note("level %u, flags 0x%x, access 0x%x", level,
+                    all_rights[r], accesses[a]);
+        }
+    }
+    sample_unmap(&s);
+}
+
+/* pitfall 23. */
+TEST(each_access_passes_or_faults_as_the_rights_say_with_that_code)
+{
+    for_each_size(access_each);
+}
+
+TEST(where_nothing_is_mapped_a_fault_says_so)
+{
+    const volatile void *nothing = (const volatile void *)window();
+    CHECK_EQ(machine_access(nothing, 0), 0);
+    CHECK_EQ(machine_access(nothing, VERSO_FAULT_WRITE), VERSO_FAULT_WRITE);
+}
+
+/* More address lines than any machine of this port has. */
+TEST(an_entry_with_a_bit_that_must_be_0_faults_and_says_so)
+{
+    if (sizeof(verso_phys_t) == 4)
+        SKIP("all bits of a frame's number are address lines");
+    CHECK_OK(verso_map(window(), pfn_make(UINT32_MAX), 1, VERSO_RW));
+    CHECK_EQ(machine_access((const volatile void *)window(), 0),
+        MACHINE_RESERVED | VERSO_FAULT_PRESENT);
+    CHECK_OK(verso_unmap(window(), 1));
+}
+
+/* A CPU may set more than was used, never less. */
+static bool is_used(struct pte e, bool accessed, bool dirty)
+{
+    if (test_use_is_random && test_use_is_random())
+        return pte_is_accessed(e) >= accessed && pte_is_dirty(e) >= dirty;
+    return pte_is_accessed(e) == accessed && pte_is_dirty(e) == dirty;
+}
+
+static void use_page(unsigned level)
+{
+    struct sample s;
+    if (!sample_map(&s, level, VERSO_RW))
+        return;
+    CHECK(is_used(pte_load(sample_entry(&s)), false, false));
+    (void)*word_at(s.va);
+    CHECK(is_used(pte_load(sample_entry(&s)), true, false));
+    *word_at(s.va) = 1;
+    CHECK(is_used(pte_load(sample_entry(&s)), true, true));
+    sample_unmap(&s);
+}
+
+/* pitfall 22. */
+TEST(the_machine_notes_a_read_and_a_write_in_the_entry_of_the_page)
+{
+    for_each_size(use_page);
+}
+
+static struct pte leaf_like(struct pte e, pfn_t pfn)
+{
+    return pte_leaf(pfn, pte_bits(0, pte_flags(e), pte_is_global(e)));
+}
+
+/* Two pages, of the kernel and of users, whose entries then name each other's
+ * frame: the first word of frame i is i. */
+static void swap_frames(struct sample *s)
+{
+    if (!sample_map(s, 0, VERSO_RW))
+        return;
+    for (uint32_t i = 0; i < 2; i++)
+        *word_at(s->va + i * VERSO_PAGE_SIZE) = i;
+    CHECK_OK(
+        verso_protect(s->va + VERSO_PAGE_SIZE, 1, VERSO_READ | VERSO_USER));
+    for (uint32_t i = 0; i < 2; i++) {
+        vaddr_t va = s->va + i * VERSO_PAGE_SIZE;
+        CHECK_EQ(*word_at(va), i);
+        struct pte *entry = entry_at(va, 0);
+        pte_store(entry, leaf_like(pte_load(entry), pfn_add(s->frames, 1 - i)));
+        CHECK(*word_at(va) < 2); /* either */
+    }
+}
+
+TEST(after_its_invalidation_a_page_is_the_frame_that_its_entry_names)
+{
+    struct sample s;
+    swap_frames(&s);
+    for (uint32_t i = 0; i < 2; i++) {
+        mmu_invalidate(s.va + i * VERSO_PAGE_SIZE);
+        CHECK_EQ(*word_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
+    }
+    sample_unmap(&s);
+}
+
+/* pitfall 18. */
+TEST(when_all_is_invalidated_global_pages_are_too)
+{
+    struct sample s;
+    swap_frames(&s);
+    mmu_invalidate_all();
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_EQ(*word_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
+    sample_unmap(&s);
+}
+
+TEST(a_root_load_invalidates_what_is_not_global)
+{
+    struct sample s;
+    swap_frames(&s);
+    mmu_root_load(mmu_root());
+    CHECK_EQ(*word_at(s.va + VERSO_PAGE_SIZE), 0);
+    mmu_invalidate(s.va);
+    CHECK_EQ(*word_at(s.va), 1);
+    sample_unmap(&s);
+}
+
+static void lower_rights(unsigned level)
+{
+    struct sample s;
+    if (level == 0 || !sample_map(&s, level, VERSO_RW))
+        return;
+    struct pte old = pte_load(sample_entry(&s));
+    for (uint32_t i = 0; i < 2; i++)
+        *word_at(s.va + i * VERSO_PAGE_SIZE) = 5;
+    pte_store(sample_entry(&s),
+        pte_with_rights(old, level, VERSO_READ, pte_is_global(old)));
+    mmu_invalidate(s.va + VERSO_PAGE_SIZE);
+    for (uint32_t i = 0; i < 2; i++) {
+        vaddr_t va = s.va + i * VERSO_PAGE_SIZE;
+        CHECK_EQ(machine_access((const volatile void *)va, VERSO_FAULT_WRITE),
+            VERSO_FAULT_WRITE | VERSO_FAULT_PRESENT);
+        CHECK_EQ(*word_at(va), 5);
+    }
+    mmu_invalidate_all(); /* as the mirror shows it */
+    sample_unmap(&s);
+}
+
+/* pitfall 20. */
+TEST(one_invalidation_anywhere_in_a_large_page_is_for_all_of_it)
+{
+    for_each_size(lower_rights);
+}
+
+static void split(unsigned level)
+{
+    struct sample s;
+    if (level == 0 || !sample_map(&s, level, VERSO_RW))
+        return;
+    for (uint32_t i = 0; i < 2; i++)
+        *word_at(s.va + i * VERSO_PAGE_SIZE) = 70 + i;
+    CHECK_OK(verso_protect(s.va, 1, VERSO_READ));
+    for (unsigned l = level; l > 0; l--)
+        CHECK(pte_is_table(pte_load(entry_at(s.va, l))));
+    for (uint32_t i = 0; i < 2; i++) {
+        struct pte e = pte_load(entry_at(s.va + i * VERSO_PAGE_SIZE, 0));
+        CHECK_EQ(pfn_nr(pte_pfn(e)), pfn_nr(s.frames) + i);
+        CHECK_EQ(pte_flags(e), i == 0 ? VERSO_READ : VERSO_RW);
+        CHECK(pte_is_accessed(e) && pte_is_dirty(e));
+        CHECK_EQ(*word_at(s.va + i * VERSO_PAGE_SIZE), 70 + i);
+    }
+    CHECK(machine_probe(word_at(s.va), true));
+    CHECK(!machine_probe(word_at(s.va + VERSO_PAGE_SIZE), true));
+    /* beside the cut, pages are as large as they can be */
+    struct verso_mapping m;
+    vaddr_t far = s.page + ((vaddr_t)(s.pages / 2) << VERSO_PAGE_SHIFT);
+    if (s.va >= far)
+        far = s.page;
+    CHECK_OK(verso_query(far, &m));
+    CHECK_EQ(m.page_pages, MMU_LEVEL_PAGES(level - 1));
+    sample_unmap(&s);
+}
+
+/* pitfall 21. */
+TEST(a_split_leaves_frames_rights_contents_and_uses_at_every_size)
+{
+    for_each_size(split);
 }
 
 SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
@@ -186,9 +551,30 @@ SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
     the_parts_of_a_large_leaf_are_what_small_leaves_would_be,
     losing_a_right_needs_a_flush_and_gaining_one_does_not,
     entries_are_stored_and_exchanged_whole,
-    the_geometry_covers_the_address_space_and_the_mirror_is_not_last);
+    the_geometry_covers_the_address_space_and_the_mirror_is_not_last,
+    what_users_cannot_reach_is_global_if_asked,
+    every_entry_on_the_way_to_a_page_is_found_and_the_page_is_the_frame,
+    each_access_passes_or_faults_as_the_rights_say_with_that_code,
+    where_nothing_is_mapped_a_fault_says_so,
+    an_entry_with_a_bit_that_must_be_0_faults_and_says_so,
+    the_machine_notes_a_read_and_a_write_in_the_entry_of_the_page,
+    after_its_invalidation_a_page_is_the_frame_that_its_entry_names,
+    when_all_is_invalidated_global_pages_are_too,
+    a_root_load_invalidates_what_is_not_global,
+    one_invalidation_anywhere_in_a_large_page_is_for_all_of_it,
+    a_split_leaves_frames_rights_contents_and_uses_at_every_size);
 
 /* ---- geometry.h ---- */
+
+unsigned geometry_levels(void)
+{
+    return mmu_levels();
+}
+
+unsigned geometry_va_bits(void)
+{
+    return MMU_VA_BITS(mmu_levels());
+}
 
 size_t geometry_large_pages(void)
 {
@@ -200,21 +586,57 @@ size_t geometry_table_pages(void)
     return MMU_LEVEL_PAGES(1);
 }
 
+uint64_t geometry_entry(vaddr_t va, unsigned level)
+{
+    return pte_load(entry_at(va, level)).raw;
+}
+
+void geometry_entry_set(vaddr_t va, unsigned level, uint64_t raw)
+{
+    pte_store(entry_at(va, level), (struct pte){(pte_raw_t)raw});
+}
+
+uint32_t geometry_raw_pfn(uint64_t raw)
+{
+    return pfn_nr(pte_pfn((struct pte){(pte_raw_t)raw}));
+}
+
+uint64_t geometry_user_bit(void)
+{
+    return pte_bits(0, VERSO_RW | VERSO_USER, false) ^
+           pte_bits(0, VERSO_RW, false);
+}
+
+uint64_t geometry_global_bit(void)
+{
+    return pte_bits(0, VERSO_RW, true) ^ pte_bits(0, VERSO_RW, false);
+}
+
+bool geometry_has_mirror(void)
+{
+    struct machine_mirror mirror;
+    machine_mirror(&mirror);
+    return mirror.bytes != 0;
+}
+
 vaddr_t geometry_mirror(size_t *pages)
 {
     unsigned top = mmu_levels() - 1;
     vaddr_t slot = machine_boot()->mirror_slot;
     if (slot == 0)
         slot = MMU_MIRROR_SLOT;
+    const unsigned unused = 8 * (unsigned)sizeof(vaddr_t) - geometry_va_bits();
     *pages = MMU_MIRROR_SLOTS * MMU_LEVEL_PAGES(top);
-    return slot << MMU_LEVEL_SHIFT(top);
+    slot <<= MMU_LEVEL_SHIFT(top) + unused;
+    return (vaddr_t)((intptr_t)slot >> unused);
 }
 
 vaddr_t geometry_mirror_entry(vaddr_t va)
 {
     size_t pages;
     vaddr_t start = geometry_mirror(&pages);
-    size_t index = va >> VERSO_PAGE_SHIFT;
+    const unsigned unused = 8 * (unsigned)sizeof(vaddr_t) - geometry_va_bits();
+    size_t index = va << unused >> unused >> VERSO_PAGE_SHIFT;
     return start + index * sizeof(struct pte);
 }
 
@@ -225,15 +647,9 @@ uint32_t geometry_entry_pfn(vaddr_t entry)
 
 bool geometry_user_reaches(vaddr_t va)
 {
-    vaddr_t entry = va;
-    for (unsigned level = 0; level < mmu_levels(); level++) {
-        struct verso_mapping m;
-        entry = geometry_mirror_entry(entry);
-        if (verso_query(entry, &m) != VERSO_OK)
+    for (unsigned level = mmu_levels(); level-- > 0;)
+        if ((pte_flags(pte_load(entry_at(va, level))) & VERSO_USER) == 0)
             return false;
-        if ((pte_flags(pte_load((const struct pte *)entry)) & VERSO_USER) == 0)
-            return false;
-    }
     return true;
 }
 

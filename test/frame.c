@@ -620,7 +620,9 @@ TEST(the_frame_array_is_placed_in_the_lowest_gap_that_holds_it)
 /* Pitfall 30: RAM that no frame number reaches has no descriptors either. */
 TEST(ram_that_cannot_be_addressed_does_not_lengthen_the_array)
 {
-    const uint64_t beyond = (uint64_t)(verso_phys_t)-1 + 1;
+    const uint64_t beyond = sizeof(verso_phys_t) > 4
+                                ? (uint64_t)UINT32_MAX << VERSO_PAGE_SHIFT
+                                : (uint64_t)1 << 32;
     const struct verso_range map[] = {{0x100000, 0x700000, true},
         {beyond, (uint64_t)1 << 30, true},
         {beyond + ((uint64_t)5 << 30), PAGE, true}};

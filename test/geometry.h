@@ -8,19 +8,31 @@
 
 #include <verso/types.h>
 
-/* Pages in a large page; 0: this machine has none. */
+/* Levels of tables, and how many bits of an address they translate. */
+unsigned geometry_levels(void);
+unsigned geometry_va_bits(void);
+/* Pages in a large page, of the smallest kind; 0: this machine has none. */
 size_t geometry_large_pages(void);
 /* Pages that one table of the lowest level maps. */
 size_t geometry_table_pages(void);
 
+/* The entry of va at a level, by the accessor that Verso uses, as a number. */
+uint64_t geometry_entry(vaddr_t va, unsigned level);
+void geometry_entry_set(vaddr_t va, unsigned level, uint64_t raw);
+uint32_t geometry_raw_pfn(uint64_t raw);
+/* Its bits that let users in, and that make a page global. */
+uint64_t geometry_user_bit(void);
+uint64_t geometry_global_bit(void);
+
+/* Can the mirror be read? A direct map may be all there is. */
+bool geometry_has_mirror(void);
 /* The mirror: where it starts, and how many pages it is. */
 vaddr_t geometry_mirror(size_t *pages);
 /* Where the mirror shows the entry of va at level 0. */
 vaddr_t geometry_mirror_entry(vaddr_t va);
 /* The frame that the entry at this address names. */
 uint32_t geometry_entry_pfn(vaddr_t entry);
-/* Do the entries of va, which is mapped by a small page, all let users in? Read
- * through the mirror. */
+/* Do the entries of va, which is mapped by a small page, all let users in? */
 bool geometry_user_reaches(vaddr_t va);
 /* The frame of the root in use. */
 pfn_t geometry_root(void);

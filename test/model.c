@@ -354,7 +354,7 @@ static void area_step(void)
 /* ---- the window: frames that are no RAM ---- */
 
 #define WINDOW  3072u /* pages: three large ones */
-#define NOWHERE 0xd0000u
+#define NOWHERE 0xc0000u
 static struct {
     uint32_t frame[WINDOW]; /* 0: not mapped */
     uint8_t rights[WINDOW];

@@ -14,7 +14,7 @@
 #include "slab.h"
 #include "test.h"
 
-#define NOWHERE     pfn_make(0xd0000) /* no RAM; aligned for a large page */
+#define NOWHERE     pfn_make(0xc0000) /* no RAM; aligned for a large page */
 #define CEILING     ((size_t)VERSO_FLUSH_CEILING)
 #define LARGE_ORDER 10u
 #define PAGE_AT(n)  (window() + ((vaddr_t)(n) << VERSO_PAGE_SHIFT))
@@ -225,13 +225,14 @@ TEST(a_table_is_free_after_its_flush_and_no_sooner)
     verso_trim();
     size_t without = stats_now().tables;
     CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_READ));
-    CHECK_EQ(stats_now().tables, without + 1);
+    size_t with = stats_now().tables;
+    CHECK(with > without);
     verso_i_flush_init(&batch, false);
     CHECK_OK(verso_i_paging_unmap(verso_space_kernel(), window(), 1, &batch));
     CHECK_EQ(stats_now().spare, 0);
-    CHECK_EQ(stats_now().tables, without + 1);
+    CHECK_EQ(stats_now().tables, with);
     (void)verso_i_flush_submit(verso_space_kernel(), &batch);
-    CHECK_EQ(stats_now().spare, 1);
+    CHECK_EQ(stats_now().spare, with - without);
     verso_trim();
     CHECK_EQ(stats_now().tables, without);
 }

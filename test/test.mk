@@ -2,75 +2,73 @@
 #
 # Included by the Makefile: what the tests need beside the kernel. The suites
 # run twice over, in QEMU (build/x86/verso-test.elf) and as a Linux process on
-# the simulated machine of arch/um, under ASan and UBSan (build/um/verso-test).
+# the simulated machine of arch/um, under ASan and UBSan: build/um/verso-test with
+# 32-bit tables, build/um/64/verso-test with 64-bit ones, and both again as clang
+# compiles them.
 
 # Calls that can run out of memory, led through test/inject.c by the linker.
 WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
 	verso_frame_alloc_bulk verso_back_commit verso_i_node_alloc
 
-UM := build/um
 # What is free is closed to ASan, through the hook door.
 UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
-UM_WRAPS := $(WRAPS) verso_back_release
+UM_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS) verso_back_release)
 UM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
-UM_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
-	-Iarch/um $(UM_HOOKS)
+UM_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude -Iarch/um
 # The library is compiled as for a kernel, but for the sanitizers.
-UM_LIB_FLAGS  := $(UM_COMMON) -ffreestanding $(HAS_all)
-UM_TEST_FLAGS := $(UM_COMMON) -ffreestanding -Isrc -Ikernel -Itest
-UM_HOST_FLAGS := $(UM_COMMON)
+UM_LIB_FLAGS  := $(UM_COMMON) $(UM_HOOKS) -ffreestanding $(HAS_all)
+UM_TEST_FLAGS := $(UM_COMMON) $(UM_HOOKS) -ffreestanding -Isrc -Ikernel -Itest
+UM_HOST_FLAGS := $(UM_COMMON) $(UM_HOOKS)
 
 # Of the kernel, what is tested and knows no machine.
 UM_KERNEL := kernel/text.c kernel/archive.c kernel/trace.c kernel/replay.c
 
 # The storeys and lists of the part `all`, once they exist.
-UM_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard \
-	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
+UM_SOURCES := $(wildcard $(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
 	$(filter-out test/inject-none.c,$(wildcard test/*.c)) \
-	$(wildcard arch/um/machine/*.c) $(wildcard test/host/*.c) $(UM_KERNEL))
+	$(wildcard arch/um/machine/*.c) $(wildcard test/host/*.c) $(UM_KERNEL)
 
-UM_FLAGS_NOW := $(CC) $(UM_LIB_FLAGS) $(UM_TEST_FLAGS) $(CFLAGS)
-$(UM)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo '$(UM_FLAGS_NOW)' | cmp -s - $@ || echo '$(UM_FLAGS_NOW)' >$@
-
-$(UM)/src/%.o: src/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_LIB_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/test/host/%.o: test/host/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/test/%.o: test/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/kernel/%.o: kernel/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/arch/um/machine/%.o: arch/um/machine/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_HOST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-
-$(UM)/verso-test: $(UM_OBJS)
-	$(CC) -m32 -no-pie $(UM_SANITIZE) $(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) \
-		-o $@ $(UM_OBJS)
+# um_suites DIRECTORY BITS COMPILER: verso-test in that directory.
+define um_suites
+UM_OBJS_$(1) := $$(patsubst %.c,$(1)/%.o,$$(UM_SOURCES))
+$(1)/flags: FORCE
+	@mkdir -p $$(@D)
+	@echo '$(3) -m$(2) $$(UM_LIB_FLAGS) $$(UM_TEST_FLAGS) $$(CFLAGS)' | \
+		cmp -s - $$@ || echo '$(3) -m$(2) $$(UM_LIB_FLAGS) $$(UM_TEST_FLAGS) $$(CFLAGS)' >$$@
+$(1)/src/%.o: src/%.c $(1)/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$(3) -m$(2) $$(UM_LIB_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$(1)/test/host/%.o $(1)/arch/um/machine/%.o: UM_FLAGS = $$(UM_HOST_FLAGS)
+$(1)/test/%.o: UM_FLAGS = $$(UM_TEST_FLAGS)
+$(1)/kernel/%.o: UM_FLAGS = $$(UM_TEST_FLAGS)
+$(1)/%.o: %.c $(1)/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$(3) -m$(2) $$(UM_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$(1)/verso-test: $$(UM_OBJS_$(1))
+	$$(call say,link $$@)
+	$$(Q)$(3) -m$(2) -no-pie $$(UM_SANITIZE) $$(UM_WRAPS) -o $$@ $$^
+TEST_NEEDS += $(1)/verso-test
+-include $$(UM_OBJS_$(1):.o=.d)
+endef
+$(eval $(call um_suites,build/um,32,$(CC)))
+$(eval $(call um_suites,build/um/64,64,$(CC)))
+$(eval $(call um_suites,build/um/clang-32,32,clang))
+$(eval $(call um_suites,build/um/clang-64,64,clang))
 
 # Somebody else's page tables on that machine, without any of Verso.
-UM_EXAMPLE_OBJS := $(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
-	$(UM)/test/um-example/main.o
-$(UM)/test/um-example/%.o: test/um-example/%.c $(UM)/flags
-	@mkdir -p $(@D)
-	$(CC) $(UM_HOST_FLAGS) -Iarch/um/machine $(CFLAGS) -MMD -MP -c -o $@ $<
-$(UM)/um-example: $(UM_EXAMPLE_OBJS)
-	$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $(UM_EXAMPLE_OBJS)
-TEST_NEEDS += $(UM)/um-example
-
--include $(wildcard $(UM)/*/*.d $(UM)/*/*/*.d $(UM)/*/*/*/*.d)
+UM_EXAMPLE_OBJS := $(patsubst %.c,build/um/%.o,$(wildcard arch/um/machine/*.c)) \
+	build/um/test/um-example/main.o
+build/um/test/um-example/%.o: UM_FLAGS = $(UM_HOST_FLAGS) -Iarch/um/machine
+build/um/um-example: $(UM_EXAMPLE_OBJS)
+	$(call say,link $@)
+	$(Q)$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $^
+TEST_NEEDS += build/um/um-example
 
 .PHONY: um
-um: $(UM)/verso-test
-
-TEST_NEEDS += $(UM)/verso-test
+um: $(foreach d,um um/64 um/clang-32 um/clang-64,build/$(d)/verso-test)
 
 # ---- the heap alone (libverso-heap.a's sources) over another back ----
 #

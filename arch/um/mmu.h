@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmu.h of the port: entries and tables are those of x86, the machine behind
- * them is machine.c. See arch/arch.h.
+ * mmu.h of the port: entries and tables are those of x86, of 32 or of 64 bits
+ * as the process is; the machine behind them is in machine/. See arch/arch.h.
  */
 #ifndef VERSO_ARCH_MMU_H
 #define VERSO_ARCH_MMU_H
@@ -58,7 +58,7 @@ static inline bool mmu_has_large(unsigned level)
 
 static inline bool mmu_has_global(void)
 {
-    return false;
+    return um_has_global();
 }
 
 static inline void mmu_root_load(pfn_t root)

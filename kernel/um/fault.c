@@ -25,6 +25,9 @@
 #define BACKTRACE_DEPTH 24
 #define SPURIOUS_MAX    100 /* at one address: then it is no such fault */
 #define STACK_NEAR      0x10000u
+/* Of the host's error code; everything here is a user to the host. */
+#define ERROR_FOR_VERSO                                                        \
+    (VERSO_FAULT_PRESENT | VERSO_FAULT_WRITE | VERSO_FAULT_EXEC)
 
 /* arch/um's: where the fault that is being delivered happened. */
 extern uintptr_t um_resume_ip;
@@ -40,6 +43,7 @@ static struct {
     bool catching;
     bool probing;
     sigjmp_buf panic_back, probe_back;
+    int probe_code; /* what machine_access() is to say */
     char *message;
     size_t room;
 } fault;
@@ -138,15 +142,18 @@ NO_INLINE void fault_take(uintptr_t va, unsigned code)
     uintptr_t ip = um_resume_ip;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-    enum verso_fault answer = verso_fault(va, code);
+    enum verso_fault answer =
+        code & MACHINE_RESERVED ? VERSO_FAULT_NOT_OURS : verso_fault(va, code);
     bool again = answer == VERSO_FAULT_SPURIOUS && va == last;
     repeated = again ? repeated + 1 : 0;
     last = va;
     if (answer == VERSO_FAULT_HANDLED ||
         (answer == VERSO_FAULT_SPURIOUS && repeated < SPURIOUS_MAX))
         return;
-    if (fault.probing)
+    if (fault.probing) {
+        fault.probe_code = (int)code;
         siglongjmp(fault.probe_back, 1);
+    }
     report_page(va, code, &(struct place){ip, here, frame_of(ip, here)},
         answer == VERSO_FAULT_NO_MEMORY);
 }
@@ -204,8 +211,10 @@ static void on_signal(int number, siginfo_t *info, void *context)
         (uintptr_t)regs[REG_ESP], (uintptr_t)regs[REG_EBP]};
     sigset_t all;
 
-    if (fault.probing && number == SIGSEGV)
+    if (fault.probing && number == SIGSEGV) {
+        fault.probe_code = (int)(regs[REG_ERR] & ERROR_FOR_VERSO);
         siglongjmp(fault.probe_back, 1);
+    }
     if ((next->sa_flags & SA_SIGINFO) && next->sa_sigaction) {
         next->sa_sigaction(number, info, context);
         return;
@@ -214,9 +223,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     (void)sigprocmask(SIG_UNBLOCK, &all, NULL);
     if (number == SIGSEGV)
         report_outside((uintptr_t)info->si_addr,
-            (unsigned)regs[REG_ERR] &
-                (VERSO_FAULT_PRESENT | VERSO_FAULT_WRITE | VERSO_FAULT_EXEC),
-            &place);
+            (unsigned)regs[REG_ERR] & ERROR_FOR_VERSO, &place);
     report_signal(number, &place);
 }
 
@@ -232,19 +239,42 @@ void fault_init(void *stack_top)
 
 /* ---- probes and panics ---- */
 
-bool machine_probe(const volatile void *address, bool write)
+struct access {
+    volatile unsigned char *byte;
+    unsigned how;
+};
+
+static void access_do(void *arg)
 {
-    volatile unsigned char *byte = (volatile unsigned char *)(uintptr_t)address;
-    bool faulted = true;
+    const struct access *access = arg;
+    if (access->how & VERSO_FAULT_EXEC) {
+        ((void (*)(void))(uintptr_t)access->byte)();
+        return;
+    }
+    if (access->how & VERSO_FAULT_WRITE) /* one access, which writes */
+        __asm__ volatile("orb $0, %0" : "+m"(*access->byte));
+    else
+        (void)*access->byte;
+}
+
+int machine_access(const volatile void *address, unsigned how)
+{
+    struct access access = {(volatile unsigned char *)(uintptr_t)address, how};
+    fault.probe_code = MACHINE_PASSED;
     fault.probing = true;
     if (sigsetjmp(fault.probe_back, 1) == 0) {
-        unsigned char value = *byte;
-        if (write)
-            *byte = value;
-        faulted = false;
+        if (how & VERSO_FAULT_USER)
+            um_user(access_do, &access);
+        else
+            access_do(&access);
     }
     fault.probing = false;
-    return faulted;
+    return fault.probe_code;
+}
+
+void machine_put_return(void *at)
+{
+    *(volatile unsigned char *)at = 0xc3; /* RET */
 }
 
 bool machine_catch_panic(

@@ -46,8 +46,8 @@ static void pic_init(void)
 void idt_init(void)
 {
     for (unsigned i = 0; i < TRAP_VECTORS; i++)
-        idt[i] = gate_make(
-            (uintptr_t)trap_entries + 16 * i, i == TRAP_DOUBLE_FAULT);
+        idt[i] =
+            gate_make((uintptr_t)trap_entries + 16 * i, i == TRAP_DOUBLE_FAULT);
     pic_init();
     struct table_pointer pointer = {sizeof idt - 1, (uintptr_t)idt};
     __asm__ volatile("lidt %0" : : "m"(pointer));

@@ -32,8 +32,8 @@ static void layout_reserve(uint64_t start, uint64_t end)
         (struct verso_range){start, end - start, false};
 }
 
-void layout_fix(vaddr_t va, uint64_t start, uint64_t end, unsigned flags,
-    const char *name)
+void layout_fix(
+    vaddr_t va, uint64_t start, uint64_t end, unsigned flags, const char *name)
 {
     if (layout.fixed_count == FIXED_MAX)
         verso_panic("boot: more than %d fixed ranges", FIXED_MAX);

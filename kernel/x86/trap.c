@@ -5,7 +5,7 @@
  *     line of an interrupt controller?     idt.c, and go on
  *     step of machine_count_toggles()?     look at the instruction, go on
  *     page fault that Verso handles?       go on, the access is retried
- *     page fault of machine_probe()?       go on at probe_failed
+ *     page fault of machine_access()?       go on at probe_failed
  *     anything else                        report (fault.c), exit
  */
 #include "x86.h"
@@ -43,15 +43,34 @@ size_t machine_count_toggles(void (*run)(void *arg), void *arg)
     return step.toggles;
 }
 
-bool machine_probe(const volatile void *address, bool write)
+/* What is called by machine_access() now; and what it is to say. */
+static vaddr_t probe_called;
+int probe_code;
+
+/* No access as a user: this kernel has no such code. */
+int machine_access(const volatile void *address, unsigned how)
 {
-    return probe_touch(address, write);
+    if (how & VERSO_FAULT_USER)
+        return MACHINE_CANNOT;
+    if ((how & VERSO_FAULT_EXEC) == 0)
+        return probe_touch(address, how & VERSO_FAULT_WRITE);
+    probe_called = (vaddr_t)address;
+    int code = probe_call(address);
+    probe_called = 0;
+    return code;
 }
 
-static bool trap_is_probe(const struct trap_frame *frame)
+void machine_put_return(void *at)
 {
-    return frame->ip == (uintptr_t)probe_load ||
-           frame->ip == (uintptr_t)probe_store;
+    *(volatile unsigned char *)at = 0xc3; /* RET */
+}
+
+/* Where a probe that faults goes on; NULL: it is none. */
+static const char *probe_exit(uintptr_t ip, vaddr_t va)
+{
+    if (ip == (uintptr_t)probe_load || ip == (uintptr_t)probe_store)
+        return probe_failed;
+    return ip == va && va == probe_called ? probe_call_failed : NULL;
 }
 
 static void trap_page_fault(struct trap_frame *frame)
@@ -59,12 +78,15 @@ static void trap_page_fault(struct trap_frame *frame)
     vaddr_t va = read_cr2();
     enum verso_fault answer =
         verso_fault(va, (unsigned)frame->error & ERROR_FOR_VERSO);
-    if (answer == VERSO_FAULT_HANDLED || answer == VERSO_FAULT_SPURIOUS)
+    /* rights are not what is wrong where a reserved bit is set */
+    if (answer == VERSO_FAULT_HANDLED ||
+        (answer == VERSO_FAULT_SPURIOUS && !(frame->error & MACHINE_RESERVED)))
         return;
-    if (trap_is_probe(frame))
-        frame->ip = (uintptr_t)probe_failed;
-    else
+    const char *go_on = probe_exit(frame->ip, va);
+    if (go_on == NULL)
         fault_report_page(frame, va, answer == VERSO_FAULT_NO_MEMORY);
+    probe_code = (int)frame->error;
+    frame->ip = (uintptr_t)go_on;
 }
 
 void x86_trap(struct trap_frame *frame)

@@ -97,8 +97,10 @@ void irq_handle(unsigned line);
 /* traps.S; trap.c */
 extern char trap_entries[];
 void x86_trap(struct trap_frame *frame);
-bool probe_touch(const volatile void *address, uint32_t write);
-extern char probe_load[], probe_store[], probe_failed[];
+int probe_touch(const volatile void *address, uint32_t write);
+int probe_call(const volatile void *address);
+extern char probe_load[], probe_store[], probe_failed[], probe_call_failed[];
+extern int probe_code; /* of the fault that led to probe_failed */
 
 void step_call(void (*run)(void *), void *arg);
 extern char step_end[];
@@ -140,8 +142,8 @@ uint64_t page_up(uint64_t pa);
 uint64_t page_down(uint64_t pa);
 uint64_t layout_image_end(void);
 void layout_reserve_all(void);
-void layout_fix(vaddr_t va, uint64_t start, uint64_t end, unsigned flags,
-    const char *name);
+void layout_fix(
+    vaddr_t va, uint64_t start, uint64_t end, unsigned flags, const char *name);
 void layout_fix_image(void);
 void layout_fix_low(uint64_t devices);
 

@@ -4,14 +4,16 @@
  *
  * This file is to that machine what kernel/x86 is to a PC: host.h's functions,
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
- * Environment: MEM=64M, SEED=0x..., ACCESSOR=mirror|direct, LARGE=0 (no 4-MiB
- * pages), SUITE=name or name/test, CLASSES="16 64 4096" (alloc's), BOOT=name (a
- * boot structure that is not as it should be: boot_spoil). What it lays out:
+ * Environment: MEM=64M, SEED=0x..., ACCESSOR=mirror|direct, LARGE=0 (no large
+ * pages; LARGE=1: none of 1 GiB), GLOBAL=0 (no global ones), LEVELS=5,
+ * SUITE=name or name/test, CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
+ * structure that is not as it should be: boot_spoil). What it lays out:
  *
- *     UM_WINDOW   0x60000000  test_window(), 64 MiB
- *                 0x70000000  heap, 512 MiB
- *                 0x98000000  the page through which paging clears frames
- *                 0x9fc00000  the mirror
+ *     32-bit      64-bit
+ *     0x60000000  0x200000000000  test_window(), 64 MiB or 4 GiB
+ *     0x70000000  0x200140000000  heap, 512 MiB
+ *     0x98000000  0x200180000000  the page through which paging clears frames
+ *     0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -26,10 +28,16 @@
 #include "../../kernel/machine.h"
 #include "../test.h"
 
-#define TEST_PAGES    (64u << 20 >> VERSO_PAGE_SHIFT)
-#define HEAP_START    0x70000000u
-#define HEAP_PAGES    (512u << 20 >> VERSO_PAGE_SHIFT)
-#define PAGING_WINDOW 0x98000000u
+#ifdef __x86_64__
+#define TEST_BYTES    0x100000000u
+#define HEAP_START    (UM_WINDOW + 0x140000000u)
+#define PAGING_WINDOW (UM_WINDOW + 0x180000000u)
+#else
+#define TEST_BYTES    0x04000000u
+#define HEAP_START    (UM_WINDOW + 0x10000000u)
+#define PAGING_WINDOW (UM_WINDOW + 0x38000000u)
+#endif
+#define HEAP_PAGES (512u << 20 >> VERSO_PAGE_SHIFT)
 
 /* A part of the library without areas has no faults of its own. */
 extern __typeof__(verso_fault) verso_fault __attribute__((weak));
@@ -42,6 +50,7 @@ static struct {
     struct verso_fixed fixed[1];
     sigjmp_buf panic_back, probe_back;
     bool catching, probing, in_interrupt;
+    int probe_code; /* what machine_access() is to say */
     char *message;
     size_t room;
 } host;
@@ -116,13 +125,18 @@ void machine_panic(const char *message)
     verso_host_panic(message);
 }
 
+/* With 5 levels it lies where no process has addresses. */
 void machine_mirror(struct machine_mirror *mirror)
 {
-    mirror->slot = um_mirror_slot();
-    mirror->tables = (vaddr_t)um_mirror_slot() << um_shift(UM_LEVELS - 1);
-    mirror->directory =
-        mirror->tables + ((vaddr_t)um_mirror_slot() << VERSO_PAGE_SHIFT);
-    mirror->bytes = 1u << 22;
+    const unsigned top = um_levels() - 1;
+    const vaddr_t slot = um_mirror_slot();
+    *mirror = (struct machine_mirror){.slot = um_mirror_slot()};
+    if (um_levels() > UM_LEVELS)
+        return;
+    mirror->tables = slot << um_shift(top);
+    for (unsigned level = 0; level <= top; level++)
+        mirror->directory += slot << um_shift(level);
+    mirror->bytes = um_span(top);
 }
 
 void machine_exit(int code)
@@ -172,7 +186,9 @@ void machine_pages_free(void *address, size_t pages)
 
 const char *machine_name(void)
 {
-    return "um, a simulated 32-bit x86";
+    static char name[40];
+    snprintf(name, sizeof(name), "um, a simulated x86, %u levels", um_levels());
+    return name;
 }
 
 const struct verso_boot *machine_boot(void)
@@ -180,19 +196,42 @@ const struct verso_boot *machine_boot(void)
     return &host.boot;
 }
 
-bool machine_probe(const volatile void *address, bool write)
+struct access {
+    volatile unsigned char *byte;
+    unsigned how;
+};
+
+static void access_do(void *arg)
 {
-    volatile unsigned char *byte = (volatile unsigned char *)(uintptr_t)address;
-    bool faulted = true;
+    const struct access *access = arg;
+    if (access->how & VERSO_FAULT_EXEC) {
+        ((void (*)(void))(uintptr_t)access->byte)();
+        return;
+    }
+    if (access->how & VERSO_FAULT_WRITE) /* one access, which writes */
+        __asm__ volatile("orb $0, %0" : "+m"(*access->byte));
+    else
+        (void)*access->byte;
+}
+
+int machine_access(const volatile void *address, unsigned how)
+{
+    struct access access = {(volatile unsigned char *)(uintptr_t)address, how};
+    host.probe_code = MACHINE_PASSED;
     host.probing = true;
     if (sigsetjmp(host.probe_back, 1) == 0) {
-        unsigned char value = *byte;
-        if (write)
-            *byte = value;
-        faulted = false;
+        if (how & VERSO_FAULT_USER)
+            um_user(access_do, &access);
+        else
+            access_do(&access);
     }
     host.probing = false;
-    return faulted;
+    return host.probe_code;
+}
+
+void machine_put_return(void *at)
+{
+    *(volatile unsigned char *)at = 0xc3; /* RET */
 }
 
 bool machine_catch_panic(
@@ -217,15 +256,17 @@ static void on_fault(uintptr_t va, unsigned code)
     static unsigned repeated;
     enum verso_fault owner = VERSO_FAULT_NOT_OURS;
     char text[80];
-    if (verso_fault)
+    if (verso_fault && !(code & MACHINE_RESERVED))
         owner = verso_fault(va, code);
     repeated = owner == VERSO_FAULT_SPURIOUS && va == last ? repeated + 1 : 0;
     last = va;
     if (owner == VERSO_FAULT_HANDLED ||
         (owner == VERSO_FAULT_SPURIOUS && repeated < 100))
         return;
-    if (host.probing)
+    if (host.probing) {
+        host.probe_code = (int)code;
         siglongjmp(host.probe_back, 1);
+    }
     snprintf(text, sizeof(text), "page fault at 0x%lx, code %u, verdict %d",
         (unsigned long)va, code, (int)owner);
     bail_out(text);
@@ -258,7 +299,7 @@ size_t test_audit(void)
 
 vaddr_t test_window(size_t *pages)
 {
-    *pages = TEST_PAGES;
+    *pages = TEST_BYTES >> VERSO_PAGE_SHIFT;
     return um_window();
 }
 
@@ -309,8 +350,8 @@ static void boot_spoil(const char *how, size_t ram_bytes)
 {
     static const uint32_t no_classes[1];
     struct verso_boot *boot = &host.boot;
-    host.fixed[0] = (struct verso_fixed){
-        0x50000000, UM_RAM_START, 16 * VERSO_PAGE_SIZE, VERSO_RW, "odd"};
+    host.fixed[0] = (struct verso_fixed){um_window() - 0x10000000u,
+        UM_RAM_START, 16 * VERSO_PAGE_SIZE, VERSO_RW, "odd"};
     if (strstr(how, "fixed") != NULL) {
         boot->fixed = host.fixed;
         boot->fixed_count = 1;
@@ -320,14 +361,14 @@ static void boot_spoil(const char *how, size_t ram_bytes)
     if (strcmp(how, "fixed-over-window") == 0)
         host.fixed[0].va = PAGING_WINDOW;
     if (strcmp(how, "fixed-too-high") == 0)
-        host.fixed[0].pa = (uint64_t)1 << 32;
+        host.fixed[0].pa = (uint64_t)1 << (sizeof(verso_phys_t) == 4 ? 32 : 44);
     if (strcmp(how, "window-in-heap") == 0)
         boot->window = HEAP_START + 5 * VERSO_PAGE_SIZE;
     if (strcmp(how, "no-window") == 0)
         boot->window = 0;
     if (strcmp(how, "heap-in-mirror") == 0)
         boot->heap_start =
-            ((vaddr_t)um_mirror_slot() << um_shift(UM_LEVELS - 1)) -
+            ((vaddr_t)um_mirror_slot() << um_shift(um_levels() - 1)) -
             VERSO_PAGE_SIZE;
     if (strcmp(how, "no-classes") == 0)
         boot->classes = no_classes;
@@ -365,7 +406,10 @@ int main(int argc, char **argv)
     const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
     size_t ram_bytes = parse_bytes(option("MEM", "64M"));
     struct um_config config = {.ram_bytes = ram_bytes,
-        .no_large = strcmp(option("LARGE", "1"), "0") == 0,
+        .levels = (unsigned)strtoul(option("LEVELS", "0"), NULL, 0),
+        .no_large = strcmp(option("LARGE", "2"), "0") == 0,
+        .no_huge = strcmp(option("LARGE", "2"), "1") == 0,
+        .no_global = strcmp(option("GLOBAL", "1"), "0") == 0,
         .fault = on_fault,
         .machine_check = on_machine_check,
         .is_table = is_table};

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Usage: run.sh [VARIABLE=VALUE...]: the host's tests with these settings.
-# SEED and SUITE pass through from the environment.
+# Usage: run.sh [VARIABLE=VALUE...]: the host's tests with these settings; of the
+# 64-bit build with UM_BUILD=build/um/64. SEED and SUITE pass through.
 set -eu
 cd "$(dirname "$0")/../.."
 export ASAN_OPTIONS="detect_leaks=0:fast_unwind_on_fatal=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
-exec env "$@" timeout "${TIMEOUT:-300}" build/um/verso-test
+exec env "$@" timeout "${TIMEOUT:-300}" "${UM_BUILD:-build/um}/verso-test"

@@ -42,8 +42,9 @@ static volatile uint32_t *word_at(vaddr_t va)
 
 static um_entry_t *mirror_entry(vaddr_t va)
 {
-    vaddr_t start = (vaddr_t)UM_MIRROR_SLOT << 22;
-    return (uint32_t *)(start + (va >> VERSO_PAGE_SHIFT) * 4);
+    vaddr_t start = (vaddr_t)um_mirror_slot() << um_shift(um_levels() - 1);
+    return (
+        um_entry_t *)(start + (va >> VERSO_PAGE_SHIFT) * sizeof(um_entry_t));
 }
 
 /* Its table's, in the root. */
@@ -235,7 +236,7 @@ TEST(two_sizes_that_differ_are_a_machine_check)
 /* pitfall 6: found by this machine, with speculate=1. */
 TEST(a_split_is_flushed_before_its_table_is_read_through_the_mirror)
 {
-    const pfn_t nowhere = pfn_make(0xd0000); /* a read there does not pass */
+    const pfn_t nowhere = pfn_make(0xc0000); /* a read there does not pass */
     if (!um_has_large(1))
         SKIP("there are no large pages");
     temper("");
@@ -253,7 +254,7 @@ TEST(rights_of_a_large_page_are_lowered_in_the_mirror_too)
     if (!um_has_large(1))
         SKIP("there are no large pages");
     temper("");
-    CHECK_OK(verso_map(window(), pfn_make(0xd0000), LARGE, VERSO_RW));
+    CHECK_OK(verso_map(window(), pfn_make(0xc0000), LARGE, VERSO_RW));
     CHECK(um_prefetch((vaddr_t)mirror_entry(window())));
     CHECK(um_prefetch(window()));
     CHECK_OK(verso_protect(window(), LARGE, VERSO_READ));

@@ -261,6 +261,11 @@ bool um_has_large(unsigned level)
            (level < 2 || !um.config.no_huge);
 }
 
+bool um_has_global(void)
+{
+    return !um.config.no_global;
+}
+
 uintptr_t um_window(void)
 {
     return um.config.window[0].start;

@@ -80,6 +80,7 @@ uint32_t um_root(void);
 bool um_is_on(void);
 unsigned um_levels(void);
 bool um_has_large(unsigned level);
+bool um_has_global(void);
 void um_invalidate(uintptr_t va);
 void um_invalidate_all(void);
 

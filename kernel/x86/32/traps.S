@@ -58,9 +58,10 @@ double_fault_entry:
     .size double_fault_entry, . - double_fault_entry
 
 /*
- * bool probe_touch(const volatile void *address, uint32_t write)
+ * int probe_touch(const volatile void *address, uint32_t write)
+ * int probe_call(const volatile void *address)
  * One access; a page fault of it that nobody owns continues at probe_failed
- * (fault.c), and the answer is true.
+ * (trap.c), and the answer is its code; else -1.
  */
     .globl probe_touch, probe_load, probe_store, probe_failed
     .type probe_touch, @function
@@ -70,16 +71,27 @@ probe_touch:
     jne probe_store
 probe_load:
     movb (%edx), %al
-    xorl %eax, %eax
+    movl $-1, %eax
     ret
 probe_store:
-    orb $0, (%edx) /* reads and writes: reported as a write */
-    xorl %eax, %eax
-    ret
-probe_failed:
-    movl $1, %eax
+    lock orb $0, (%edx) /* a write from the first: else QEMU reports a read */
+    movl $-1, %eax
     ret
     .size probe_touch, . - probe_touch
+
+    .globl probe_call, probe_call_failed
+    .type probe_call, @function
+probe_call:
+    movl 4(%esp), %edx
+    call *%edx
+    movl $-1, %eax
+    ret
+probe_call_failed:
+    addl $4, %esp /* the call's return address */
+probe_failed:
+    movl probe_code, %eax
+    ret
+    .size probe_call, . - probe_call
 
 /*
  * bool jump_call(struct jump *jump, void (*run)(void *), void *arg)

@@ -81,8 +81,7 @@ static uint64_t ram_fix(void)
         }
         if (start != 0) {
             end = page_down(pa);
-            layout_fix(
-                X86_PHYSICAL + start, start, end, VERSO_RW, "memory");
+            layout_fix(X86_PHYSICAL + start, start, end, VERSO_RW, "memory");
         }
         start = 0;
     }

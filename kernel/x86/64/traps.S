@@ -72,9 +72,10 @@ trap_common:
     .size trap_common, . - trap_common
 
 /*
- * bool probe_touch(const volatile void *address, uint32_t write)
+ * int probe_touch(const volatile void *address, uint32_t write)
+ * int probe_call(const volatile void *address)
  * One access; a page fault of it that nobody owns continues at probe_failed
- * (trap.c), and the answer is true.
+ * (trap.c), and the answer is its code; else -1.
  */
     .globl probe_touch, probe_load, probe_store, probe_failed
     .type probe_touch, @function
@@ -83,16 +84,26 @@ probe_touch:
     jne probe_store
 probe_load:
     movb (%rdi), %al
-    xorl %eax, %eax
+    movl $-1, %eax
     ret
 probe_store:
-    orb $0, (%rdi) /* reads and writes: reported as a write */
-    xorl %eax, %eax
-    ret
-probe_failed:
-    movl $1, %eax
+    lock orb $0, (%rdi) /* a write from the first: else QEMU reports a read */
+    movl $-1, %eax
     ret
     .size probe_touch, . - probe_touch
+
+    .globl probe_call, probe_call_failed
+    .type probe_call, @function
+probe_call:
+    call *%rdi
+    movl $-1, %eax
+    ret
+probe_call_failed:
+    addq $8, %rsp /* the call's return address */
+probe_failed:
+    movl probe_code(%rip), %eax
+    ret
+    .size probe_call, . - probe_call
 
 /*
  * bool jump_call(struct jump *jump, void (*run)(void *), void *arg)
