@@ -19,8 +19,8 @@
  * walk is needed to find an entry, but the entries above it must be read
  * first, for where one is absent the mirror faults, and where one is a large
  * page the mirror shows data. find_entry() is the one walk that does it. With
- * more levels there are more folds: the walk may go through entry N twice, and
- * end two levels early, and so on; the root is where it goes nowhere else.
+ * more levels the walk may go through entry N twice, and end two levels early,
+ * and so on; the root is found by going through nothing else.
  * Where addresses are narrower than pointers, their upper bits repeat the
  * highest one that is translated, which may be N's.
  *
@@ -37,15 +37,21 @@
  *
  * Invalidation (Intel SDM vol. 3A, 4.10.4): an entry that was live and changes
  * is invalidated by its address; an entry that named a table, or a large page,
- * has its pages in the mirror invalidated as well, which are other addresses:
- * one for each level below it, at which the mirror shows it as a leaf. An
+ * has its page in the mirror invalidated as well, which is another address. An
  * entry that becomes live needs nothing. Tables are unhooked, then
  * invalidated, then freed.
  *
+ * The mirror shows a large page at level 1 as one page of the lowest level, as
+ * it shows a table in its place. One at level 2 it would show as a page at
+ * level 1, and, once that is split, as many of level 0: two sizes at once, at
+ * addresses that nobody uses, but a CPU may. So there are such pages or there
+ * is a mirror: with the direct map on a machine that has them, the self entry
+ * is left out; elsewhere no page is larger than those of level 1.
+ *
  * Pages that users cannot reach are global where the machine has that: they
  * stay cached when another root is loaded, and only invalidations of their
- * own, or of everything, take them away. So does a global large page that the
- * mirror shows; an entry for a table is never global.
+ * own, or of everything, take them away. That goes for a large page that the
+ * mirror shows, too; an entry for a table is never global.
  *
  * Where a root entry stands for much (three levels or more), the tables right
  * below it are made at init for all of the heap, and stay though they be empty:
@@ -53,7 +59,8 @@
  * tables come and go.
  *
  * Invariants (verso_i_paging_check):
- *   1. entry N of the root names the root, and users may not use it.
+ *   1. entry N of the root names the root, and users may not use it; or it is
+ *      0, where there is no mirror.
  *   2. an entry that names a table names a frame in state TABLE.
  *   3. the live count of a table is the number of its entries that are not 0.
  *   4. no table is empty but the root and those that are kept.
@@ -81,7 +88,8 @@ struct space {
     pfn_t root;           /* (c) */
     unsigned top;         /* (c) level of the root */
     bool direct;          /* (c) accessor: the direct map, or the mirror */
-    unsigned mirror_slot; /* (c) */
+    bool has_mirror;      /* (c) */
+    unsigned mirror_slot; /* (c) nobody else's, even so */
     vaddr_t mirror_first, mirror_last; /* (c) its bytes */
     vaddr_t base[MMU_LEVELS_MAX]; /* (c) where the mirror shows each level */
     size_t tables;                /* (s) the root included, the spare not */
@@ -339,14 +347,12 @@ static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
            va + bytes_of(pages) - 1 >= mirror_start(space);
 }
 
-/* A page in which the mirror shows the entry of va at a level above 0, as if it
- * were that of a page: there are as many as levels below it, for an address in
- * the mirror may lead through the self entry once, twice, ... `times`. The last
- * one shows the table that the entry names. */
+/* The page that shows, in the mirror, the table named by va's entry at this
+ * level. */
 static vaddr_t mirror_page(
-    const struct space *space, unsigned times, vaddr_t va)
+    const struct space *space, unsigned level, vaddr_t va)
 {
-    vaddr_t at = (vaddr_t)pte_at_mirror(space, times - 1, va);
+    vaddr_t at = (vaddr_t)pte_at_mirror(space, level - 1, va);
     return round_down(at, VERSO_PAGE_SIZE);
 }
 
@@ -375,14 +381,14 @@ static void flush_add(
         (struct flush_range){va, count, step_of(level)};
 }
 
-/* Live entries at a level have changed: what they stood for, and the pages of
- * the mirror that show an upper one. */
+/* Live entries at a level have changed: what they stood for, and the page of
+ * the mirror that shows what an upper one names. */
 ALWAYS_INLINE void flush_add_entries(const struct space *space,
     struct flush *batch, vaddr_t va, size_t count, unsigned level)
 {
     flush_add(batch, va, count, level);
-    for (unsigned times = 1; times <= level; times++)
-        flush_add(batch, mirror_page(space, times, va), 1, 0);
+    if (level > 0)
+        flush_add(batch, mirror_page(space, level, va), 1, 0);
 }
 
 static void flush_local(const struct flush *batch)
@@ -1388,8 +1394,12 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.frame_count = boot->frame_count;
     paging.direct_offset = boot->direct_offset;
     paging.direct_bytes = boot->direct_bytes;
-    for (unsigned l = 0; l < MMU_LEVELS_MAX; l++)
-        paging.large[l] = l > 0 && mmu_has_large(l);
+    space->has_mirror = true;
+    for (unsigned l = 1; l < MMU_LEVELS_MAX; l++) {
+        paging.large[l] = mmu_has_large(l) && (l == 1 || boot->use_direct);
+        if (l > 1 && paging.large[l])
+            space->has_mirror = false;
+    }
     paging.global = mmu_has_global();
     paging.table_zone = 0;
     space->lock.name = "space";
@@ -1400,6 +1410,14 @@ static void init_from(const struct verso_boot *boot, struct space *space)
         space, boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
     mirror_check(space, boot);
     layout_check(boot);
+}
+
+static void mirror_hook(struct space *space)
+{
+    struct pte *self = pte_at(space, space->top, mirror_start(space));
+    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
+        pte_store(&self[i], pte_mirror(pfn_add(space->root, i)));
+    live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
 }
 
 int verso_i_paging_init(const struct verso_boot *boot)
@@ -1416,10 +1434,8 @@ int verso_i_paging_init(const struct verso_boot *boot)
         return VERSO_NO_MEMORY;
     if (upper_init(space, boot) != 0)
         return VERSO_NO_MEMORY;
-    struct pte *self = pte_at(space, space->top, mirror_start(space));
-    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
-        pte_store(&self[i], pte_mirror(pfn_add(space->root, i)));
-    live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
+    if (space->has_mirror)
+        mirror_hook(space);
     mmu_root_load(space->root);
     paging.on = true;
     space->direct = boot->use_direct;
@@ -1483,8 +1499,10 @@ static const char *check_mirror(const struct space *space)
     for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++) {
         vaddr_t va = mirror_start(space) + i * step_of(space->top);
         struct pte e = pte_load(pte_at(space, space->top, va));
-        if (pfn_nr(pte_pfn(e)) != pfn_nr(space->root) + i ||
-            !pte_is_present(e) || (pte_flags(e) & VERSO_USER) != 0)
+        if (space->has_mirror
+                ? pfn_nr(pte_pfn(e)) != pfn_nr(space->root) + i ||
+                      !pte_is_present(e) || (pte_flags(e) & VERSO_USER) != 0
+                : pte_is_live(e))
             return "paging.1: the mirror entry names the root, for the kernel";
     }
     return NULL;
@@ -1618,9 +1636,9 @@ void verso_i_paging_report_tables(vaddr_t from)
         va = entry_end(space, va, level);
     } while (va != 0);
     line_print(&line);
-    verso_print("tables: %zu in use, root at %08llx, mirror at %p%s%s\n",
+    verso_print("tables: %zu in use, root at %08llx, %smirror at %p%s%s\n",
         space->tables, (unsigned long long)paddr_raw(pfn_to_paddr(space->root)),
-        (void *)mirror_start(space),
+        space->has_mirror ? "" : "no ", (void *)mirror_start(space),
         space->direct ? ", reached through the direct map" : "",
         MMU_EXEC_ENFORCED ? ""
                           : "; x is declared, this machine cannot forbid it");
@@ -1684,7 +1702,8 @@ bool verso_i_paging_describe(vaddr_t va)
     const struct space *space = &paging.kernel;
     if (!paging.on)
         return false;
-    if (is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
+    if (space->has_mirror &&
+        is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
         unsigned level = space->top;
         while (level > 0 && !is_mirror_level(space, va, level))
             level--;

@@ -295,11 +295,12 @@ static struct pte *sample_entry(const struct sample *s)
     return entry_at(s->page, s->level);
 }
 
+/* With the mirror, no page is larger than those of level 1: paging.c. */
 static void for_each_size(void (*each)(unsigned level))
 {
     each(0);
     for (unsigned level = 1; level < mmu_levels(); level++)
-        if (mmu_has_large(level))
+        if (mmu_has_large(level) && (level == 1 || boot()->use_direct))
             each(level);
 }
 
@@ -586,6 +587,11 @@ size_t geometry_table_pages(void)
     return MMU_LEVEL_PAGES(1);
 }
 
+void *geometry_entry_at(vaddr_t va, unsigned level)
+{
+    return entry_at(va, level);
+}
+
 uint64_t geometry_entry(vaddr_t va, unsigned level)
 {
     return pte_load(entry_at(va, level)).raw;
@@ -594,6 +600,7 @@ uint64_t geometry_entry(vaddr_t va, unsigned level)
 void geometry_entry_set(vaddr_t va, unsigned level, uint64_t raw)
 {
     pte_store(entry_at(va, level), (struct pte){(pte_raw_t)raw});
+    mmu_invalidate_all();
 }
 
 uint32_t geometry_raw_pfn(uint64_t raw)
@@ -615,8 +622,10 @@ uint64_t geometry_global_bit(void)
 bool geometry_has_mirror(void)
 {
     struct machine_mirror mirror;
+    size_t pages;
     machine_mirror(&mirror);
-    return mirror.bytes != 0;
+    vaddr_t start = geometry_mirror(&pages);
+    return mirror.bytes != 0 && geometry_entry(start, mmu_levels() - 1) != 0;
 }
 
 vaddr_t geometry_mirror(size_t *pages)

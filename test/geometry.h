@@ -16,7 +16,9 @@ size_t geometry_large_pages(void);
 /* Pages that one table of the lowest level maps. */
 size_t geometry_table_pages(void);
 
-/* The entry of va at a level, by the accessor that Verso uses, as a number. */
+/* The entry of va at a level, by the accessor that Verso uses: where it is, and
+ * as a number. Setting it invalidates everything. */
+void *geometry_entry_at(vaddr_t va, unsigned level);
 uint64_t geometry_entry(vaddr_t va, unsigned level);
 void geometry_entry_set(vaddr_t va, unsigned level, uint64_t raw);
 uint32_t geometry_raw_pfn(uint64_t raw);
@@ -24,7 +26,7 @@ uint32_t geometry_raw_pfn(uint64_t raw);
 uint64_t geometry_user_bit(void);
 uint64_t geometry_global_bit(void);
 
-/* Can the mirror be read? A direct map may be all there is. */
+/* Is there a mirror, and can it be read? */
 bool geometry_has_mirror(void);
 /* The mirror: where it starts, and how many pages it is. */
 vaddr_t geometry_mirror(size_t *pages);

@@ -28,6 +28,7 @@ extern __typeof__(verso_check) verso_check __attribute__((weak));
 #define LARGE      geometry_large_pages()
 #define TABLE      geometry_table_pages()
 #define LIST_PAGES 1025u
+#define FAR_PAGES  0x8000000u
 #define PAGE_AT(n) (window() + ((vaddr_t)(n) << VERSO_PAGE_SHIFT))
 
 static pfn_t list[LIST_PAGES];
@@ -437,6 +438,8 @@ TEST(the_mirror_and_the_last_page_are_refused)
     vaddr_t end = mirror + (pages << VERSO_PAGE_SHIFT);
     vaddr_t last = UINTPTR_MAX - VERSO_PAGE_SIZE + 1;
     uint64_t before = test_state_hash();
+    if (pages > FAR_PAGES) /* there are not so many frames */
+        pages = FAR_PAGES;
     refused(mirror, 1);
     refused(mirror, pages);
     refused(end - VERSO_PAGE_SIZE, 1);
@@ -503,6 +506,8 @@ TEST(the_mirror_shows_the_root_to_the_supervisor_only)
     size_t pages;
     struct verso_mapping m;
     vaddr_t root = geometry_mirror(&pages);
+    if (geometry_entry(root, geometry_levels() - 1) == 0)
+        SKIP("no mirror beside the direct map");
     for (unsigned level = 0; level < geometry_levels(); level++)
         root = geometry_mirror_entry(root);
     CHECK_OK(verso_query(root, &m));
@@ -519,7 +524,8 @@ TEST(users_reach_user_pages_and_no_others)
     CHECK(!geometry_user_reaches(PAGE_AT(0)));
     CHECK(geometry_user_reaches(PAGE_AT(1)));
     CHECK(geometry_user_reaches(PAGE_AT(TABLE)));
-    CHECK(!geometry_user_reaches(geometry_mirror_entry(PAGE_AT(TABLE))));
+    if (geometry_has_mirror())
+        CHECK(!geometry_user_reaches(geometry_mirror_entry(PAGE_AT(TABLE))));
     CHECK_OK(verso_protect(PAGE_AT(0), 1, VERSO_RW | VERSO_USER));
     CHECK_OK(verso_protect(PAGE_AT(1), 1, VERSO_RW));
     CHECK(geometry_user_reaches(PAGE_AT(0)));

@@ -9,6 +9,7 @@
 #include <machine/um.h>
 #include <verso/verso.h>
 
+#include "../geometry.h"
 #include "../test.h"
 
 #define FRAME_OF(pfn) ((um_entry_t)pfn_nr(pfn) << VERSO_PAGE_SHIFT)
@@ -40,17 +41,15 @@ static volatile uint32_t *word_at(vaddr_t va)
     return (volatile uint32_t *)va;
 }
 
-static um_entry_t *mirror_entry(vaddr_t va)
+static um_entry_t *entry_of(vaddr_t va)
 {
-    vaddr_t start = (vaddr_t)um_mirror_slot() << um_shift(um_levels() - 1);
-    return (
-        um_entry_t *)(start + (va >> VERSO_PAGE_SHIFT) * sizeof(um_entry_t));
+    return geometry_entry_at(va, 0);
 }
 
-/* Its table's, in the root. */
-static um_entry_t *mirror_upper(vaddr_t va)
+/* Its table's. */
+static um_entry_t *upper_of(vaddr_t va)
 {
-    return mirror_entry((vaddr_t)mirror_entry(va));
+    return geometry_entry_at(va, 1);
 }
 
 /* What the run was started with comes back after the test. */
@@ -83,7 +82,7 @@ TEST(a_frame_changed_without_an_invalidation_is_found_with_its_store)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_RW), other = pfn_add(pfn, 1);
-    um_entry_t *entry = mirror_entry(window());
+    um_entry_t *entry = entry_of(window());
     um_entry_t before = *entry;
     um_store(entry, (before & ~UM_ENTRY_FRAME) | FRAME_OF(other));
     CHECK_EQ(audit(), 1);
@@ -104,7 +103,7 @@ TEST(an_invalidation_in_time_leaves_nothing_to_be_found)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_RW);
-    um_entry_t *entry = mirror_entry(window());
+    um_entry_t *entry = entry_of(window());
     um_entry_t before = *entry;
     um_store(entry, 0);
     um_invalidate(window());
@@ -118,7 +117,7 @@ TEST(a_right_that_was_lost_is_stale_and_one_that_was_gained_is_not)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_READ);
-    um_entry_t *entry = mirror_entry(window());
+    um_entry_t *entry = entry_of(window());
     um_entry_t before = *entry;
     um_store(entry, before | UM_ENTRY_W);
     CHECK_EQ(audit(), 0);
@@ -135,7 +134,7 @@ TEST(an_entry_for_a_table_is_used_until_any_invalidation)
 {
     temper("pdecache=1");
     pfn_t pfn = page_start(VERSO_RW);
-    um_entry_t *entry = mirror_entry(window()), *upper = mirror_upper(window());
+    um_entry_t *entry = entry_of(window()), *upper = upper_of(window());
     um_entry_t before = *upper;
     um_invalidate(window());
     (void)*word_at(window()); /* keeps the upper one */
@@ -166,7 +165,7 @@ TEST(what_is_mapped_is_filled_though_nobody_touches_it)
     pfn_t pfn = page_start(VERSO_RW);
     for (unsigned i = 0; i < 50; i++) {
         um_invalidate(window());
-        um_store(mirror_entry(window()), *mirror_entry(window()));
+        um_store(entry_of(window()), *entry_of(window()));
     }
     CHECK(um_stats()->speculated > before);
     page_end(pfn);
@@ -190,11 +189,11 @@ TEST(accessed_and_dirty_come_without_an_access)
 {
     temper("adrandom=1,seed=3");
     pfn_t pfn = page_start(VERSO_RW);
-    um_entry_t *entry = mirror_entry(window());
+    um_entry_t *entry = entry_of(window());
     const um_entry_t both = UM_ENTRY_A | UM_ENTRY_D;
     um_store(entry, *entry & ~both);
     for (unsigned i = 0; i < 100 && (*entry & both) != both; i++)
-        um_store(mirror_entry(window()), *entry);
+        um_store(entry_of(window()), *entry);
     CHECK_EQ(*entry & both, both);
     page_end(pfn);
 }
@@ -218,10 +217,10 @@ TEST(two_sizes_that_differ_are_a_machine_check)
     pfn_t pfn = page_start(VERSO_RW);
     CHECK_OK(verso_map(second, block, LARGE, VERSO_RW));
     (void)*word_at(second);
-    um_entry_t *upper = mirror_upper(second);
+    um_entry_t *upper = upper_of(second);
     um_entry_t before = *upper;
-    um_store(upper, *mirror_upper(window())); /* the small pages' table */
-    um_invalidate((vaddr_t)mirror_entry(second));
+    um_store(upper, *upper_of(window())); /* the small pages' table */
+    um_invalidate(geometry_mirror_entry(second));
     CHECK_OK(verso_map(window() + VERSO_PAGE_SIZE, pfn, 1, VERSO_RW));
     CHECK_PANICS_WITH(
         touch, (void *)(second + VERSO_PAGE_SIZE), "two page sizes");
@@ -237,11 +236,11 @@ TEST(two_sizes_that_differ_are_a_machine_check)
 TEST(a_split_is_flushed_before_its_table_is_read_through_the_mirror)
 {
     const pfn_t nowhere = pfn_make(0xc0000); /* a read there does not pass */
-    if (!um_has_large(1))
-        SKIP("there are no large pages");
+    if (!um_has_large(1) || !geometry_has_mirror())
+        SKIP("no large pages, or no mirror to show them");
     temper("");
     CHECK_OK(verso_map(window(), nowhere, LARGE, VERSO_RW));
-    CHECK(um_prefetch((vaddr_t)mirror_entry(window())));
+    CHECK(um_prefetch(geometry_mirror_entry(window())));
     CHECK_OK(verso_unmap(window() + VERSO_PAGE_SIZE, 1));
     CHECK_EQ(audit(), 0);
     CHECK_OK(verso_unmap(window(), LARGE));
@@ -251,11 +250,11 @@ TEST(a_split_is_flushed_before_its_table_is_read_through_the_mirror)
 /* pitfalls 2, 6. */
 TEST(rights_of_a_large_page_are_lowered_in_the_mirror_too)
 {
-    if (!um_has_large(1))
-        SKIP("there are no large pages");
+    if (!um_has_large(1) || !geometry_has_mirror())
+        SKIP("no large pages, or no mirror to show them");
     temper("");
     CHECK_OK(verso_map(window(), pfn_make(0xc0000), LARGE, VERSO_RW));
-    CHECK(um_prefetch((vaddr_t)mirror_entry(window())));
+    CHECK(um_prefetch(geometry_mirror_entry(window())));
     CHECK(um_prefetch(window()));
     CHECK_OK(verso_protect(window(), LARGE, VERSO_READ));
     CHECK_EQ(audit(), 0);
@@ -268,7 +267,7 @@ TEST(a_walk_through_a_frame_that_is_no_table_is_a_machine_check)
 {
     temper("");
     pfn_t pfn = page_start(VERSO_RW);
-    um_entry_t *upper = mirror_upper(window());
+    um_entry_t *upper = upper_of(window());
     um_entry_t before = *upper;
     um_store(upper, (before & ~UM_ENTRY_FRAME) | FRAME_OF(pfn));
     um_invalidate_all();
