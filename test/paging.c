@@ -462,7 +462,7 @@ TEST(the_hole_between_the_halves_of_the_address_space_is_refused)
         size_t pages;
     } bad[] = {{hole, 1}, {last, 2}, {upper - VERSO_PAGE_SIZE, 1},
         {upper - VERSO_PAGE_SIZE, 2}, {last, (upper - last) / 0x1000 + 1},
-        {window() | hole, 1}, {window() + 2 * hole, 1}};
+        {window() ^ hole, 1}, {window() + 2 * hole, 1}};
     struct verso_mapping m;
     CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_RW));
     uint64_t before = test_state_hash();

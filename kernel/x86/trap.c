@@ -68,6 +68,8 @@ void machine_put_return(void *at)
 /* Where a probe that faults goes on; NULL: it is none. */
 static const char *probe_exit(uintptr_t ip, vaddr_t va)
 {
+    if (ip == (uintptr_t)probe_write)
+        return probe_store;
     if (ip == (uintptr_t)probe_load || ip == (uintptr_t)probe_store)
         return probe_failed;
     return ip == va && va == probe_called ? probe_call_failed : NULL;

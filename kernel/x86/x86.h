@@ -99,7 +99,8 @@ extern char trap_entries[];
 void x86_trap(struct trap_frame *frame);
 int probe_touch(const volatile void *address, uint32_t write);
 int probe_call(const volatile void *address);
-extern char probe_load[], probe_store[], probe_failed[], probe_call_failed[];
+extern char probe_load[], probe_write[], probe_store[];
+extern char probe_failed[], probe_call_failed[];
 extern int probe_code; /* of the fault that led to probe_failed */
 
 void step_call(void (*run)(void *), void *arg);

@@ -61,20 +61,23 @@ double_fault_entry:
  * int probe_touch(const volatile void *address, uint32_t write)
  * int probe_call(const volatile void *address)
  * One access; a page fault of it that nobody owns continues at probe_failed
- * (trap.c), and the answer is its code; else -1.
+ * (trap.c), and the answer is its code; else -1. A write stores what is there,
+ * and tries to even where that cannot be read.
  */
-    .globl probe_touch, probe_load, probe_store, probe_failed
+    .globl probe_touch, probe_load, probe_write, probe_store, probe_failed
     .type probe_touch, @function
 probe_touch:
     movl 4(%esp), %edx
     cmpl $0, 8(%esp)
-    jne probe_store
+    jne probe_write
 probe_load:
     movb (%edx), %al
     movl $-1, %eax
     ret
+probe_write:
+    movb (%edx), %al /* where it cannot be read, what is stored is no matter */
 probe_store:
-    lock orb $0, (%edx) /* a write from the first: else QEMU reports a read */
+    movb %al, (%edx)
     movl $-1, %eax
     ret
     .size probe_touch, . - probe_touch
