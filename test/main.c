@@ -44,6 +44,7 @@
     X(check)                                                                   \
     X(report)                                                                  \
     X(init)                                                                    \
+    X(same)                                                                    \
     X(model)                                                                   \
     X(mutants)                                                                 \
     X(exhaust)                                                                 \

@@ -58,17 +58,37 @@ $(eval $(call um_suites,build/um/64,64,$(CC)))
 $(eval $(call um_suites,build/um/clang-32,32,clang))
 $(eval $(call um_suites,build/um/clang-64,64,clang))
 
-# Somebody else's page tables on that machine, without any of Verso.
-UM_EXAMPLE_OBJS := $(patsubst %.c,build/um/%.o,$(wildcard arch/um/machine/*.c)) \
-	build/um/test/um-example/main.o
-build/um/test/um-example/%.o: UM_FLAGS = $(UM_HOST_FLAGS) -Iarch/um/machine
-build/um/um-example: $(UM_EXAMPLE_OBJS)
-	$(call say,link $@)
-	$(Q)$(CC) -m32 -no-pie $(UM_SANITIZE) -o $@ $^
-TEST_NEEDS += build/um/um-example
-
 .PHONY: um
 um: $(foreach d,um um/64 um/clang-32 um/clang-64,build/$(d)/verso-test)
+
+# ---- that machine alone, and somebody else's page tables on it ----
+#
+# build/um-machine/64 and build/um-machine/32: nothing of Verso is in them.
+
+UM_ALONE := um-machine um-example
+UM_ALONE_FLAGS := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) \
+	-Iarch/um/machine
+build/um-machine/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' >$@
+
+define um_alone
+UM_ALONE_OBJS_$(1) := $$(patsubst %.c,build/um-machine/$(1)/%.o,$$(wildcard \
+	arch/um/machine/*.c))
+build/um-machine/$(1)/%.o: %.c build/um-machine/flags
+	@mkdir -p $$(@D)
+	$$(call say,cc   $$@)
+	$$(Q)$$(CC) -m$(1) $$(UM_ALONE_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE)): build/um-machine/$(1)/%: \
+		build/um-machine/$(1)/test/%/main.o $$(UM_ALONE_OBJS_$(1))
+	$$(call say,link $$@)
+	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) -o $$@ $$^
+TEST_NEEDS += $$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE))
+-include $$(wildcard build/um-machine/$(1)/*/*/*.d)
+endef
+$(eval $(call um_alone,64))
+$(eval $(call um_alone,32))
 
 # ---- the heap alone (libverso-heap.a's sources) over another back ----
 #

@@ -29,8 +29,8 @@ if [ "$INTERACTIVE" = yes ]; then set -- "$@" interactive; fi
 if [ "$archive" != - ]; then set -- "archive=$archive" "$@"; fi
 set -- "$kernel" "mem=${MEM:-64M}" "$@"
 
-# Of a build with sanitizers: RAM and archive are kept to the end.
-ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:fast_unwind_on_fatal=1}
+# Of a build with sanitizers.
+ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:fast_unwind_on_fatal=1}
 UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export ASAN_OPTIONS UBSAN_OPTIONS
 

@@ -252,7 +252,7 @@ static void access_do(void *arg)
         return;
     }
     if (access->how & VERSO_FAULT_WRITE) /* one access, which writes */
-        __asm__ volatile("orb $0, %0" : "+m"(*access->byte));
+        __asm__ volatile("lock orb $0, %0" : "+m"(*access->byte));
     else
         (void)*access->byte;
 }

@@ -52,8 +52,15 @@ int machine_access(const volatile void *address, unsigned how)
 {
     if (how & VERSO_FAULT_USER)
         return MACHINE_CANNOT;
-    if ((how & VERSO_FAULT_EXEC) == 0)
-        return probe_touch(address, how & VERSO_FAULT_WRITE);
+    if ((how & VERSO_FAULT_EXEC) == 0) {
+        int code = probe_read(address);
+        if ((how & VERSO_FAULT_WRITE) == 0)
+            return code;
+        /* what cannot be read is not overwritten: a write faults, too */
+        return probe_write(address,
+            code == MACHINE_PASSED ? *(const volatile unsigned char *)address
+                                   : 0);
+    }
     probe_called = (vaddr_t)address;
     int code = probe_call(address);
     probe_called = 0;
@@ -68,8 +75,6 @@ void machine_put_return(void *at)
 /* Where a probe that faults goes on; NULL: it is none. */
 static const char *probe_exit(uintptr_t ip, vaddr_t va)
 {
-    if (ip == (uintptr_t)probe_write)
-        return probe_store;
     if (ip == (uintptr_t)probe_load || ip == (uintptr_t)probe_store)
         return probe_failed;
     return ip == va && va == probe_called ? probe_call_failed : NULL;

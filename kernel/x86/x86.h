@@ -97,9 +97,10 @@ void irq_handle(unsigned line);
 /* traps.S; trap.c */
 extern char trap_entries[];
 void x86_trap(struct trap_frame *frame);
-int probe_touch(const volatile void *address, uint32_t write);
+int probe_read(const volatile void *address);
+int probe_write(const volatile void *address, uint32_t byte);
 int probe_call(const volatile void *address);
-extern char probe_load[], probe_write[], probe_store[];
+extern char probe_load[], probe_store[];
 extern char probe_failed[], probe_call_failed[];
 extern int probe_code; /* of the fault that led to probe_failed */
 

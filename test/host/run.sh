@@ -4,6 +4,6 @@
 # 64-bit build with UM_BUILD=build/um/64. SEED and SUITE pass through.
 set -eu
 cd "$(dirname "$0")/../.."
-export ASAN_OPTIONS="detect_leaks=0:fast_unwind_on_fatal=1"
+export ASAN_OPTIONS="detect_leaks=1:fast_unwind_on_fatal=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
 exec env "$@" timeout "${TIMEOUT:-300}" "${UM_BUILD:-build/um}/verso-test"

@@ -2,7 +2,8 @@
 /*
  * main.c - somebody else's page tables on the machine of arch/um: nothing of
  * Verso is linked. Usage: um-example [mended]. Without the word, unmap()
- * forgets its invalidation, as such code does, and the audit says where.
+ * forgets its invalidation, as such code does, and the audit says where. Two
+ * levels in a 32-bit process, four in a 64-bit one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,34 +15,43 @@
 
 #define PRESENT_WRITABLE 3u
 
-static uint32_t free_pa = UM_RAM_START;
-static uint32_t *root;
+static um_phys_t free_pa = UM_RAM_START;
+static um_entry_t *root;
 static bool mended;
 
-static uint32_t *memory_at(uint32_t pa)
+static um_entry_t *memory_at(um_phys_t pa)
 {
-    return (uint32_t *)(void *)(um_ram() + (pa - UM_RAM_START));
+    return (um_entry_t *)(void *)(um_ram() + (pa - UM_RAM_START));
 }
 
-static uint32_t frame_alloc(void)
+static um_phys_t frame_alloc(void)
 {
     free_pa += 4096;
     memset(memory_at(free_pa - 4096), 0, 4096);
     return free_pa - 4096;
 }
 
-static void map(uintptr_t va, uint32_t pa)
+/* Of a page; tables on the way are made. */
+static um_entry_t *entry_of(uintptr_t va)
 {
-    uint32_t *upper = &root[va >> 22];
-    if (*upper == 0)
-        um_store(upper, frame_alloc() | PRESENT_WRITABLE);
-    um_store(
-        memory_at(*upper & ~4095u) + (va >> 12 & 1023), pa | PRESENT_WRITABLE);
+    um_entry_t *table = root;
+    for (unsigned level = um_levels() - 1; level > 0; level--) {
+        um_entry_t *upper = &table[um_index(va, level)];
+        if (*upper == 0)
+            um_store(upper, frame_alloc() | PRESENT_WRITABLE);
+        table = memory_at(*upper & UM_ENTRY_FRAME);
+    }
+    return &table[um_index(va, 0)];
+}
+
+static void map(uintptr_t va, um_phys_t pa)
+{
+    um_store(entry_of(va), pa | PRESENT_WRITABLE);
 }
 
 static void unmap(uintptr_t va)
 {
-    um_store(memory_at(root[va >> 22] & ~4095u) + (va >> 12 & 1023), 0);
+    um_store(entry_of(va), 0);
     if (mended)
         um_invalidate(va);
 }
@@ -67,14 +77,15 @@ int main(int argc, char **argv)
         .machine_check = on_machine_check};
     mended = argc > 1 && strcmp(argv[1], "mended") == 0;
     um_init(&config);
-    uint32_t root_pa = frame_alloc();
+    um_phys_t root_pa = frame_alloc();
     root = memory_at(root_pa);
-    um_root_load(root_pa / 4096);
-    for (uintptr_t va = UM_WINDOW; va < UM_WINDOW + 0x8000; va += 0x1000) {
+    um_root_load((uint32_t)(root_pa / 4096));
+    const uintptr_t window = um_window();
+    for (uintptr_t va = window; va < window + 0x8000; va += 0x1000) {
         map(va, frame_alloc());
         *(volatile uint32_t *)va = 1;
     }
-    unmap(UM_WINDOW + 0x3000);
+    unmap(window + 0x3000);
     size_t stale = um_audit(um_audit_print);
     printf("%zu stale\n", stale);
     return stale == 0 ? 0 : 3;

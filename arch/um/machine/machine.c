@@ -179,11 +179,14 @@ static void chain(int signal, siginfo_t *info, void *context)
     sigaction(SIGSEGV, &next_action, NULL);
 }
 
-/* The host's error code has the same bits. */
-static unsigned access_of(greg_t error)
+/* The host's error code has the same bits; valgrind's does not tell fetches. */
+static unsigned access_of(const greg_t *regs, uintptr_t va)
 {
-    unsigned told = UM_FAULT_WRITE | (UM_ENTRY_NX ? UM_FAULT_FETCH : 0);
-    return ((unsigned)error & told) | (um.user ? UM_FAULT_USER : 0);
+    unsigned access = (unsigned)regs[REG_ERR];
+    if (va == (uintptr_t)regs[REG_PC])
+        access |= UM_FAULT_FETCH;
+    access &= UM_FAULT_WRITE | (UM_ENTRY_NX ? UM_FAULT_FETCH : 0);
+    return access | (um.user ? UM_FAULT_USER : 0);
 }
 
 static void on_segv(int signal, siginfo_t *info, void *context)
@@ -197,7 +200,7 @@ static void on_segv(int signal, siginfo_t *info, void *context)
         chain(signal, info, context);
         return;
     }
-    if (!access_resolve(va, access_of(regs[REG_ERR]), &code)) {
+    if (!access_resolve(va, access_of(regs, va), &code)) {
         um.stats.faults++;
         um_resume_ip = (uintptr_t)regs[REG_PC];
         um_fault_va = va;

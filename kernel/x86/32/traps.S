@@ -58,29 +58,31 @@ double_fault_entry:
     .size double_fault_entry, . - double_fault_entry
 
 /*
- * int probe_touch(const volatile void *address, uint32_t write)
+ * int probe_read(const volatile void *address)
+ * int probe_write(const volatile void *address, uint32_t byte)
  * int probe_call(const volatile void *address)
  * One access; a page fault of it that nobody owns continues at probe_failed
- * (trap.c), and the answer is its code; else -1. A write stores what is there,
- * and tries to even where that cannot be read.
+ * (trap.c), and the answer is its code; else -1.
  */
-    .globl probe_touch, probe_load, probe_write, probe_store, probe_failed
-    .type probe_touch, @function
-probe_touch:
+    .globl probe_read, probe_load, probe_write, probe_store, probe_failed
+    .type probe_read, @function
+probe_read:
     movl 4(%esp), %edx
-    cmpl $0, 8(%esp)
-    jne probe_write
 probe_load:
     movb (%edx), %al
     movl $-1, %eax
     ret
+    .size probe_read, . - probe_read
+
+    .type probe_write, @function
 probe_write:
-    movb (%edx), %al /* where it cannot be read, what is stored is no matter */
+    movl 4(%esp), %edx
+    movl 8(%esp), %eax
 probe_store:
     movb %al, (%edx)
     movl $-1, %eax
     ret
-    .size probe_touch, . - probe_touch
+    .size probe_write, . - probe_write
 
     .globl probe_call, probe_call_failed
     .type probe_call, @function

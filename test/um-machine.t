@@ -1,0 +1,7 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The machine of arch/um alone, 64-bit, four levels and five, under ASan and UBSan.
+cd "$(dirname "$0")/.." || exit 1
+export ASAN_OPTIONS="detect_leaks=1:fast_unwind_on_fatal=1"
+export UBSAN_OPTIONS="print_stacktrace=1"
+exec timeout "${TIMEOUT:-300}" build/um-machine/64/um-machine
