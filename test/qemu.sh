@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: qemu.sh MEM [WORD...]: the suites linked into the kernel, in QEMU with
-# that much memory. SEED and SUITE are taken from the environment. Only TAP is
+# that much memory. ARCH, SEED and SUITE are taken from the environment. Only TAP is
 # let through: what the kernel says besides becomes a comment.
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ status=$(mktemp)
 trap 'rm -f "$status"' EXIT
 {
     MEM=$mem INTERACTIVE=no TIMEOUT="${TIMEOUT:-300}" tools/qemu.sh \
-        build/x86/verso-test.elf - "$test" "$@" && echo 0 >"$status" ||
+        "build/${ARCH:-x86}/verso-test.elf" - "$test" "$@" && echo 0 >"$status" ||
         echo 1 >"$status"
 } | tr -d '\r' | sed -E '/^(ok|not ok|1\.\.|#|TAP version|Bail out!)/!s/^/# /'
 exit "$(cat "$status")"

@@ -8,14 +8,19 @@
 #include <stdint.h>
 
 #include "string.h"
-#include "x86.h"
+
+#ifdef __x86_64__
+#define WORDS "q"
+#else
+#define WORDS "l"
+#endif
 
 void *memset(void *to, int byte, size_t bytes)
 {
     uintptr_t word = (uint8_t)byte * (UINTPTR_MAX / 255);
     void *at = to;
     size_t words = bytes / sizeof(uintptr_t);
-    __asm__ volatile(X86_STOS_WORDS
+    __asm__ volatile("rep stos" WORDS
                      : "+D"(at), "+c"(words)
                      : "a"(word)
                      : "memory");
@@ -31,7 +36,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
     void *at = to;
     size_t words = bytes / sizeof(uintptr_t);
-    __asm__ volatile(X86_MOVS_WORDS
+    __asm__ volatile("rep movs" WORDS
                      : "+D"(at), "+S"(from), "+c"(words)
                      :
                      : "memory");

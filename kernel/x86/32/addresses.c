@@ -138,6 +138,7 @@ void machine_mirror(struct machine_mirror *mirror)
 {
     unsigned slot = layout.mirror_slot ? layout.mirror_slot : 1022;
     mirror->slot = slot;
+    mirror->bits = 10;
     mirror->tables = (vaddr_t)slot << 22;
     mirror->directory = mirror->tables + ((vaddr_t)slot << VERSO_PAGE_SHIFT);
     mirror->bytes = 1u << 22;

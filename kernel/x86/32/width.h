@@ -69,8 +69,4 @@ const struct tss *gdt_interrupted(void);
 extern char double_fault_entry[];
 VERSO_NORETURN void x86_double_fault(void);
 
-/* memset and memcpy go by words. */
-#define X86_STOS_WORDS "rep stosl"
-#define X86_MOVS_WORDS "rep movsl"
-
 #endif

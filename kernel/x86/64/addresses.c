@@ -125,8 +125,8 @@ static bool has_five_levels(void)
 
 const char *x86_kind(void)
 {
-    return has_five_levels() ? "x86, 64-bit, five levels"
-                             : "x86, 64-bit, four levels";
+    return has_five_levels() ? "x86_64, five levels"
+                             : "x86_64, four levels";
 }
 
 vaddr_t machine_own_window(void)
@@ -158,6 +158,7 @@ void machine_mirror(struct machine_mirror *mirror)
         page |= (vaddr_t)slot << shift;
     const vaddr_t sign = ~(vaddr_t)0 << top << 9;
     mirror->slot = slot;
+    mirror->bits = 9;
     mirror->bytes = (uint64_t)1 << top;
     mirror->tables = ((vaddr_t)slot << top) | (slot > 255 ? sign : 0);
     mirror->directory = page | (slot > 255 ? sign : 0);

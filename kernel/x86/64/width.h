@@ -58,8 +58,4 @@ static inline struct gate gate_make(uint64_t entry, bool is_double_fault)
     };
 }
 
-/* memset and memcpy go by words. */
-#define X86_STOS_WORDS "rep stosq"
-#define X86_MOVS_WORDS "rep movsq"
-
 #endif
