@@ -26,19 +26,28 @@
  *   MMU_ROOT_FRAMES             frames the root fills, consecutive
  *   MMU_MIRROR_SLOT, MMU_MIRROR_SLOTS  root entries that name the root itself;
  *                               never the last one
+ *   MMU_VA_BITS(levels)         bits of an address that the tables translate;
+ *                               others, if any, repeat the highest of these
  *   MMU_EXEC_ENFORCED           can the machine forbid execution?
- *   MMU_KEEPS_UPPER             the kernel's top-level tables are made at init
+ *   MMU_KEEPS_UPPER             tables right below the root are made at init
+ *                               for all of the heap, and stay: wanted where
+ *                               there are three levels or more
+ *   MMU_LARGE_MAX               no leaf is above this level, on any machine
  *   mmu_has_large(level)        may a leaf stand at this level?
+ *   mmu_has_global()            can pages be global: cached over a root load?
  *
+ *   pte_raw_t                   unsigned integer that holds an entry
  *   struct pte { raw }          an entry; 0 says nothing is there
  *   pte_load, pte_store         never torn, one visible step
  *   pte_replace                 compare and exchange
  *   pte_is_live, pte_is_present, pte_is_leaf, pte_is_table, pte_pfn, pte_flags
- *   pte_bits, pte_leaf, pte_table, pte_with_rights, pte_part
- *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use,
- * pte_needs_flush
+ *   pte_bits(level, flags, global)  of a leaf; global unless it is a user's
+ *   pte_leaf, pte_table, pte_with_rights, pte_part
+ *   pte_mirror                  the entry of the root for the mirror
+ *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use
+ *   pte_needs_flush(old, new)   may translations of `old` not be kept?
  *
- *   mmu_invalidate(va)          one page, of either size, on this CPU
+ *   mmu_invalidate(va)          one page, of any size, global too, on this CPU
  *   mmu_invalidate_all()        everything, global pages too
  *   mmu_root(), mmu_root_load(pfn), mmu_is_on()
  */

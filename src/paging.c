@@ -381,14 +381,13 @@ static void flush_add(
         (struct flush_range){va, count, step_of(level)};
 }
 
-/* Live entries at a level have changed: what they stood for, and the page of
- * the mirror that shows what an upper one names. */
-ALWAYS_INLINE void flush_add_entries(const struct space *space,
-    struct flush *batch, vaddr_t va, size_t count, unsigned level)
+/* An entry above level 0 that was live has changed: what it stood for, and its
+ * page in the mirror. */
+static void flush_add_upper(
+    const struct space *space, struct flush *batch, vaddr_t va, unsigned level)
 {
-    flush_add(batch, va, count, level);
-    if (level > 0)
-        flush_add(batch, mirror_page(space, level, va), 1, 0);
+    flush_add(batch, va, 1, 0);
+    flush_add(batch, mirror_page(space, level, va), 1, 0);
 }
 
 static void flush_local(const struct flush *batch)
@@ -556,7 +555,7 @@ static void live_drop(struct space *space, unsigned level, vaddr_t va,
         if (level + 1 == top_of(space) && is_kept(space, va))
             return;
         pte_store(pte_at(space, level + 1, va), (struct pte){0});
-        flush_add_entries(space, batch, va, 1, level + 1);
+        flush_add_upper(space, batch, va, level + 1);
         chain_push(&batch->tables, pfn);
     }
     struct frame *root = frame_get(table_of(space, level, va));
@@ -602,7 +601,7 @@ static void split_at(struct space *space, vaddr_t va, unsigned level,
         window_close(table);
     } while (!pte_replace(entry, &old, pte_table(table, user)));
     space->tables++;
-    flush_add_entries(space, batch, va, 1, level);
+    flush_add_upper(space, batch, va, level);
 }
 
 /*
@@ -980,8 +979,10 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
     if (level == 0)
         batch->frames = cleared.frames;
     if (cleared.count > 0) {
-        flush_add_entries(space, batch, va + cleared.first * step_of(level),
+        flush_add(batch, va + cleared.first * step_of(level),
             cleared.last - cleared.first + 1, level);
+        if (level > 0)
+            flush_add(batch, mirror_page(space, level, va), 1, 0);
         live_drop(space, level, va, cleared.count, batch);
     }
     return count * MMU_LEVEL_PAGES(level);
@@ -1077,7 +1078,9 @@ int verso_i_paging_protect(
         if (rights & VERSO_USER)
             allow_user(space, va);
         if (lowered)
-            flush_add_entries(space, &batch, va, count, level);
+            flush_add(&batch, va, count, level);
+        if (lowered && level > 0)
+            flush_add(&batch, mirror_page(space, level, va), 1, 0);
         size_t passed = pages_to_end(va, level);
         if (level == 0)
             passed = count;
@@ -1102,8 +1105,11 @@ static unsigned char harvest_at(
         return 0;
     while (!pte_replace(entry, &old, pte_without_use(old))) {
     }
-    if (pte_needs_flush(old, pte_without_use(old)))
-        flush_add_entries(space, batch, va, 1, level);
+    if (pte_needs_flush(old, pte_without_use(old))) {
+        flush_add(batch, va, 1, level);
+        if (level > 0)
+            flush_add(batch, mirror_page(space, level, va), 1, 0);
+    }
     return (unsigned char)((pte_is_accessed(old) ? 1 : 0) |
                            (pte_is_dirty(old) ? 2 : 0));
 }

@@ -630,10 +630,9 @@ vaddr_t geometry_mirror(size_t *pages)
     vaddr_t slot = machine_boot()->mirror_slot;
     if (slot == 0)
         slot = MMU_MIRROR_SLOT;
-    const unsigned unused = 8 * (unsigned)sizeof(vaddr_t) - geometry_va_bits();
+    const vaddr_t sign = (vaddr_t)1 << (geometry_va_bits() - 1);
     *pages = MMU_MIRROR_SLOTS * MMU_LEVEL_PAGES(top);
-    slot <<= MMU_LEVEL_SHIFT(top) + unused;
-    return (vaddr_t)((intptr_t)slot >> unused);
+    return ((slot << MMU_LEVEL_SHIFT(top)) ^ sign) - sign;
 }
 
 vaddr_t geometry_mirror_entry(vaddr_t va)

@@ -7,6 +7,7 @@ all=evict=8,speculate=1,pdecache=1,fragment=1,adrandom=1
 number=0
 failed=0
 first=
+wide=UM_BUILD=build/um/64
 echo 1..28
 
 # say STATUS TEXT
@@ -41,11 +42,9 @@ for SEED in 1 2 3; do
     machine "um through the direct map" host/run.sh ACCESSOR=direct
     machine "um without large pages" host/run.sh LARGE=0
     machine "um out of temper" host/run.sh UM="$all,seed=$SEED"
-    export UM_BUILD=build/um/64
-    machine "64-bit um through the mirror" host/run.sh ACCESSOR=mirror
-    machine "64-bit um, five levels" host/run.sh ACCESSOR=direct LEVELS=5
-    machine "64-bit um out of temper" host/run.sh UM="$all,seed=$SEED"
-    unset UM_BUILD
+    machine "64-bit um through the mirror" host/run.sh $wide ACCESSOR=mirror
+    machine "64-bit um, five levels" host/run.sh $wide ACCESSOR=direct LEVELS=5
+    machine "64-bit um out of temper" host/run.sh $wide UM="$all,seed=$SEED"
     machine "QEMU through the mirror" ./qemu.sh 64M
     machine "QEMU through the direct map" ./qemu.sh 64M accessor=direct
     seen="$seen $first"

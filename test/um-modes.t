@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # All suites on a machine that misbehaves, in one way after the other and in all
-# at once (arch/um/machine/README.md). A line a run; what failed in it stands above.
+# at once (arch/um/machine/README.md), and as another compiler builds them. A line
+# a run; what failed in it stands above.
 cd "$(dirname "$0")" || exit 1
 all=evict=8,speculate=1,pdecache=1,fragment=1,adrandom=1
 number=0
 failed=0
-echo 1..9
+echo 1..17
 
 # try WORDS [VARIABLE=VALUE...]
 try() {
@@ -31,4 +32,12 @@ try $all,seed=8 ACCESSOR=direct
 try $all,seed=9 LARGE=0 MEM=8M
 try $all,seed=10 SEED=10
 try evict=3,speculate=1,pdecache=1,seed=11 SEED=11
+try '' GLOBAL=0
+try $all,seed=7 UM_BUILD=build/um/64
+try $all,seed=8 UM_BUILD=build/um/64 ACCESSOR=direct
+try $all,seed=9 UM_BUILD=build/um/64 ACCESSOR=direct LEVELS=5
+try $all,seed=10 UM_BUILD=build/um/64 LARGE=0 MEM=8M
+try '' UM_BUILD=build/um/clang-32
+try '' UM_BUILD=build/um/clang-64
+try $all,seed=7 UM_BUILD=build/um/clang-64 ACCESSOR=direct LEVELS=5
 exit $failed

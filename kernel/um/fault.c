@@ -212,7 +212,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     sigset_t all;
 
     if (fault.probing && number == SIGSEGV) {
-        fault.probe_code = (int)(regs[REG_ERR] & ERROR_FOR_VERSO);
+        fault.probe_code = (int)((unsigned)regs[REG_ERR] & ERROR_FOR_VERSO);
         siglongjmp(fault.probe_back, 1);
     }
     if ((next->sa_flags & SA_SIGINFO) && next->sa_sigaction) {

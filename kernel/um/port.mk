@@ -22,7 +22,7 @@ RUNNER := tools/um.sh
 DEPS := run-um
 BENCH_JSON := build/bench-um.json
 # `make test ARCH=um`: what needs no QEMU.
-TESTS := $(wildcard $(patsubst %,test/%.t,host host-direct host-small \
+TESTS := $(wildcard $(patsubst %,test/%.t,host host-direct host-small host-64 \
 	host-classes heap heap-32 run-um suites))
 
 PORT_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard arch/um/machine/*.c))

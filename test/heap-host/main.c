@@ -87,19 +87,22 @@ const struct verso_boot *machine_boot(void)
     return &host.boot;
 }
 
-bool machine_probe(const volatile void *address, bool write)
+/* Code, users and fault codes are not for these suites. */
+int machine_access(const volatile void *address, unsigned how)
 {
     volatile unsigned char *byte = (volatile unsigned char *)(uintptr_t)address;
-    bool faulted = true;
+    int code = VERSO_FAULT_PRESENT;
+    if (how & ~VERSO_FAULT_WRITE)
+        return MACHINE_CANNOT;
     host.probing = true;
     if (sigsetjmp(host.probe_back, 1) == 0) {
         unsigned char value = *byte;
-        if (write)
+        if (how & VERSO_FAULT_WRITE)
             *byte = value;
-        faulted = false;
+        code = MACHINE_PASSED;
     }
     host.probing = false;
-    return faulted;
+    return code;
 }
 
 bool machine_catch_panic(
