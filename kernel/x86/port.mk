@@ -28,3 +28,14 @@ IMAGE_END := .elf
 RUNNER := tools/qemu.sh
 DEPS := run
 BENCH_JSON := build/bench$(if $(filter x86,$(ARCH)),,-$(ARCH)).json
+
+# What only makes a difference to one of them; and what does not boot a kernel is
+# tested once.
+TESTS_64 := $(patsubst %,test/%.t,qemu-6G qemu-max qemu-max-direct qemu-q35 \
+	qemu-microvm)
+ifeq ($(WIDTH),64)
+TESTS := $(filter test/qemu-% test/oracle% test/same% test/traces% \
+	test/fault-report%,$(TESTS))
+else
+TESTS := $(filter-out $(TESTS_64),$(TESTS))
+endif
