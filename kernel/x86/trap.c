@@ -44,7 +44,10 @@ size_t machine_count_toggles(void (*run)(void *arg), void *arg)
 }
 
 /* What is called by machine_access() now; and what it is to say. */
-static vaddr_t probe_called;
+static struct {
+    bool running; /* NULL can be called, too */
+    vaddr_t called;
+} probe;
 int probe_code;
 
 /* No access as a user: this kernel has no such code. */
@@ -61,9 +64,10 @@ int machine_access(const volatile void *address, unsigned how)
             code == MACHINE_PASSED ? *(const volatile unsigned char *)address
                                    : 0);
     }
-    probe_called = (vaddr_t)address;
+    probe.called = (vaddr_t)address;
+    probe.running = true;
     int code = probe_call(address);
-    probe_called = 0;
+    probe.running = false;
     return code;
 }
 
@@ -77,7 +81,8 @@ static const char *probe_exit(uintptr_t ip, vaddr_t va)
 {
     if (ip == (uintptr_t)probe_load || ip == (uintptr_t)probe_store)
         return probe_failed;
-    return ip == va && va == probe_called ? probe_call_failed : NULL;
+    return probe.running && ip == va && va == probe.called ? probe_call_failed
+                                                           : NULL;
 }
 
 static void trap_page_fault(struct trap_frame *frame)
