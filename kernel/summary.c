@@ -199,8 +199,8 @@ static void mirror_place(
         while (bytes >> 10 * (unit + 2) != 0)
             unit++;
         verso_format(text + used, 64 - used, "%s%c * %u%c",
-            used > 0 ? " + " : "", number,
-            (unsigned)(bytes >> 10 * (unit + 1)), units[unit]);
+            used > 0 ? " + " : "", number, (unsigned)(bytes >> 10 * (unit + 1)),
+            units[unit]);
         used = text_length(text);
     }
 }
@@ -221,8 +221,9 @@ static void regions_add_mirror(void)
         .note = summary.mirror_note};
     const struct region directory = {.start = mirror.directory,
         .last = mirror.directory + (VERSO_PAGE_SIZE - 1),
-        .name = mirror.bytes >> mirror.bits == VERSO_PAGE_SIZE ? "page directory"
-                                                               : "their root",
+        .name = mirror.bytes >> mirror.bits == VERSO_PAGE_SIZE
+                    ? "page directory"
+                    : "their root",
         .note = summary.root_note};
     region_add(&window);
     region_add(&directory);
@@ -256,8 +257,7 @@ static void print_rights(unsigned flags)
 
 static void print_rule(void)
 {
-    verso_print(
-        "  %*s +------------------------------------+\n", DIGITS, "");
+    verso_print("  %*s +------------------------------------+\n", DIGITS, "");
 }
 
 static void print_region(const struct region *region, unsigned depth)
@@ -265,8 +265,8 @@ static void print_region(const struct region *region, unsigned depth)
     char size[16];
     int indent = (int)depth * 2;
 
-    verso_print("  %0*zx |%*s %-*s|", DIGITS, (size_t)region->start, indent,
-        "", 35 - indent, region->name);
+    verso_print("  %0*zx |%*s %-*s|", DIGITS, (size_t)region->start, indent, "",
+        35 - indent, region->name);
     verso_print(" %9s  ",
         text_bytes(size, (uint64_t)(region->last - region->start) + 1));
     if (region->flags != 0)

@@ -24,7 +24,7 @@
 extern __typeof__(verso_trim) verso_trim __attribute__((weak));
 extern __typeof__(verso_check) verso_check __attribute__((weak));
 
-#define NOWHERE geometry_nowhere()
+#define NOWHERE    geometry_nowhere()
 #define LARGE      geometry_large_pages()
 #define TABLE      geometry_table_pages()
 #define LIST_PAGES 1025u

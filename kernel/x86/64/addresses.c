@@ -125,8 +125,7 @@ static bool has_five_levels(void)
 
 const char *x86_kind(void)
 {
-    return has_five_levels() ? "x86_64, five levels"
-                             : "x86_64, four levels";
+    return has_five_levels() ? "x86_64, five levels" : "x86_64, four levels";
 }
 
 vaddr_t machine_own_window(void)

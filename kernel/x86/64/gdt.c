@@ -26,10 +26,10 @@ struct tss {
 };
 _Static_assert(sizeof(struct tss) == 104, "as the CPU reads it");
 
-#define CODE     0x00af9a000000ffffu /* present, ring 0, 64-bit; execute, read */
-#define DATA     0x00cf92000000ffffu /* present, ring 0; read, write */
-#define TSS_FREE 0x0000890000000000u /* present, ring 0, 64-bit TSS, not busy  \
-                                      */
+/* Present, ring 0: code, 64-bit; data; a TSS, 64-bit, not busy. */
+#define CODE     0x00af9a000000ffffu
+#define DATA     0x00cf92000000ffffu
+#define TSS_FREE 0x0000890000000000u
 
 static uint64_t gdt[5];
 static struct tss tss;
