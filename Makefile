@@ -7,9 +7,12 @@ ARCH  ?= x86
 MEM   ?= 64M
 TRACE ?= $(sort $(wildcard traces/*.rep traces/*.rep.gz))
 CMD   ?=
+ISO   ?=
 SEED  ?=
 SUITE ?=
 MUTANT ?=
+TIME  ?= 60
+FUZZ  ?=
 JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
 
 ifeq ($(origin CC),default)
@@ -21,7 +24,8 @@ NM ?= nm
 
 # Two compilers, or two sets of flags, may share the directory: when they
 # change, everything is compiled again (see `flags` below).
-B := build/$(ARCH)
+BUILT := build
+B := $(BUILT)/$(ARCH)
 
 # Objects, where a port does not say otherwise.
 O := $(B)
@@ -36,15 +40,19 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help run test check lib bench clean deps kernel tests traces mutants \
-	mutants-all
+	mutants-all fuzz test-grub test-bochs test-v86 booted
 
 help:
 	@echo 'Targets:'
 	@echo '  run    build, boot (in QEMU), replay the traces, report; then, on a terminal,'
 	@echo '         the monitor'
 	@echo '  test   all tests, on the host and in QEMU'
+	@echo '  test-bochs, test-v86, test-grub  on these machines, by this loader (minutes)'
+	@echo '  booted  all of that once, and the table of docs/booted.md'
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
 	@echo '         does; mutants-all: by every suite'
+	@echo '  coverage  which lines of src/ and arch/ do the tests run?'
+	@echo '  fuzz   TIME seconds each of three fuzz targets, or of FUZZ=api, boot, trace'
 	@echo '  check  format, order of includes, symbols, warnings, cppcheck'
 	@echo '  bench  the figures, also into $(BENCH_JSON)'
 	@echo '  lib    $(B)/libverso.a, and -heap, -paging, -frames'
@@ -56,9 +64,11 @@ help:
 	@echo '  MEM=$(MEM)  memory of the machine'
 	@echo '  TRACE="a.rep b.rep.gz"  traces to replay instead of the bundled ones'
 	@echo '  CMD="areas; slabs; check; quit"  monitor commands, instead of the replay'
+	@echo '  ISO=1  GRUB starts the kernel, from build/$(ARCH)/verso.iso; ISO=efi: by UEFI'
 	@echo '  SEED=N  of the randomised tests   SUITE=NAME  one suite in the kernel'
 	@echo '  MUTANT=012  of the mutants, those whose names begin so'
 	@echo '  CC=$(CC)  gcc or clang   CFLAGS=  more flags, as -DVERSO_DEBUG=1'
+	@echo '  MACHINE=q35  of QEMU: pc, q35, microvm'
 	@echo '  ACCESSOR=direct  tables through a direct map, not through the mirror'
 	@echo '  WORDS="..."  more words for the kernel, as crash=null'
 	@echo '  SAN=1  with ARCH=um: under ASan and UBSan'
@@ -80,15 +90,15 @@ PORT_OBJS :=
 # Directories of arch/ and kernel/, where a port does not say otherwise.
 PORT := $(ARCH)
 KERNEL_DIRS := kernel/$(ARCH)
-# MACHINE, LINK, RUNNER and the like:
+# TARGET, LINK, RUNNER and the like:
 include kernel/$(ARCH)/port.mk
-PRODUCT := -std=c17 -O2 -g $(MACHINE) $(WARN) -Iinclude -Iarch/$(PORT)
+PRODUCT := -std=c17 -O2 -g $(TARGET) $(WARN) -Iinclude -Iarch/$(PORT)
 LIB_FLAGS := $(PRODUCT) -Wframe-larger-than=512
 KERNEL_FLAGS := $(PRODUCT) -Ikernel
 TEST_FLAGS := $(PRODUCT) -Isrc -Ikernel -Itest
 
 # Rewritten only when it changes; every object depends on it.
-FLAGS_NOW := $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
+FLAGS_NOW = $(CC) $(LIB_FLAGS) $(KERNEL_FLAGS) $(TEST_FLAGS) $(CFLAGS)
 $(O)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
@@ -147,6 +157,7 @@ SUITE_OBJS := $(patsubst %.c,$(O)/%.o,$(filter-out test/inject%.c, \
 WRAPS :=
 TEST_NEEDS :=
 -include test/test.mk
+-include test/coverage/coverage.mk
 
 INJECT_verso      := $(O)/test/inject-none.o
 INJECT_verso-test := $(O)/test/inject.o
@@ -159,7 +170,7 @@ $(O)/kernel/%.o: kernel/%.c $(O)/flags
 $(O)/kernel/%.o: kernel/%.S $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
-	$(Q)$(CC) $(MACHINE) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(TARGET) -MMD -MP -c -o $@ $<
 $(O)/test/%.o: test/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
@@ -168,7 +179,7 @@ $(O)/test/%.o: test/%.c $(O)/flags
 # Linked twice: the names of the functions are known after the first time.
 $(O)/%.o: $(O)/%.S
 	$(call say,cc   $@)
-	$(Q)$(CC) $(MACHINE) -c -o $@ $<
+	$(Q)$(CC) $(TARGET) -c -o $@ $<
 $(O)/no-symbols.S: tools/symbols.sh
 	@mkdir -p $(@D)
 	$(call say,make $@)
@@ -203,19 +214,22 @@ PARALLEL = +@$(MAKE) --no-print-directory \
 	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 # These start makes of their own, on the same directory: one after the other.
-ifneq ($(filter run test check bench mutants mutants-all,$(MAKECMDGOALS)),)
+ifneq ($(filter run test test-% booted check bench coverage mutants \
+	mutants-all fuzz,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
 # Quoted for the shell; the kernel reads the value between its own quotes.
 RUN_WORDS = $(BOOT_WORDS) $(if $(CMD),'cmd="$(CMD)"')
-RUN_ENV = MEM=$(MEM) $(if $(CMD)$(WORDS),INTERACTIVE=no)
+RUN_ENV = MEM=$(MEM) ISO=$(ISO) $(if $(CMD)$(WORDS),INTERACTIVE=no)
+
+ISO_DEPS := $(if $(ISO),iso) $(if $(findstring efi,$(ISO)),efi)
 
 deps:
 	@tools/deps.sh run test check run-um
 
 run:
-	@tools/deps.sh $(DEPS)
+	@tools/deps.sh $(DEPS) $(ISO_DEPS)
 	$(PARALLEL) $(VERSO)
 	@tools/pack.sh $(B)/traces.tar $(TRACE)
 	@$(RUN_ENV) $(RUNNER) $(VERSO) $(B)/traces.tar $(RUN_WORDS)
@@ -224,6 +238,25 @@ test:
 	@tools/deps.sh $(DEPS) test
 	$(PARALLEL) tests
 	@ARCH=$(ARCH) BUILD=$(B) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) $(TESTS)
+
+# On other people's machines, and by their boot loaders: test/machines/.
+# These start QEMU or another emulator for ten times as long as `make test`.
+MACHINES := grub bochs v86
+DEPS_grub := efi
+DEPS_bochs := bochs
+DEPS_v86 := v86
+MACHINE_TESTS := $(patsubst %,test-%,$(MACHINES))
+$(MACHINE_TESTS): test-%:
+	@tools/deps.sh $(DEPS) test iso $(DEPS_$*)
+	$(PARALLEL) kernel traces
+	@ARCH=$(ARCH) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) \
+		$(wildcard test/machines/$*-*.t)
+
+# The table of docs/booted.md. ROWS="q35 UEFI": of it only these.
+booted:
+	@tools/deps.sh $(DEPS) test iso $(foreach m,$(MACHINES),$(DEPS_$m))
+	$(PARALLEL) kernel traces
+	@test/booted.py $(ROWS)
 
 # What the tests need built; test.mk adds to TEST_NEEDS.
 tests: kernel lib traces $(TEST_NEEDS)
@@ -237,6 +270,11 @@ mutants mutants-all:
 	@tools/deps.sh test
 	@CC='$(CC)' MAKE='$(MAKE)' JOBS=$(JOBS) test/mutants/run.py \
 		$(if $(filter mutants-all,$@),--all) $(MUTANT)
+
+fuzz:
+	@tools/deps.sh fuzz
+	$(PARALLEL) fuzz-targets
+	@tools/fuzz.sh $(TIME) $(FUZZ)
 
 check:
 	@tools/deps.sh run test check

@@ -2,11 +2,13 @@
 /*
  * options.c - the words of the command line, wherever the machine has it from.
  *
- *     verso.elf icount cmd="areas; slabs" seed=7
+ *     verso.elf icount cmd="areas; slabs" "test=paging" seed=7
  *
  * A word is KEY or KEY=VALUE; a value in "..." may contain spaces. A KEY alone
- * has the empty value. The last of two equal keys counts. The words are cut
- * apart in a copy: machine_option() answers with pointers into it.
+ * has the empty value. GRUB puts its quotes around the whole of a word that has
+ * spaces in it, so those mean the same. The last of two equal keys counts. The
+ * words are cut apart in a copy: machine_option() answers with pointers into
+ * it.
  */
 #include <verso/verso.h>
 
@@ -30,10 +32,9 @@ static bool is_space(char c)
 }
 
 /* Ends the value that starts at `at`, unquoted in place; the end of it. */
-static char *option_end(char *at)
+static char *option_end(char *at, bool quoted)
 {
     char *to = at;
-    bool quoted = false;
     for (; *at != 0 && (quoted || !is_space(*at)); at++) {
         if (*at == '"')
             quoted = !quoted;
@@ -49,6 +50,9 @@ static char *option_end(char *at)
 static char *option_read(char *at)
 {
     struct option *option = &options[option_count++];
+    bool quoted = *at == '"';
+    if (quoted)
+        at++;
     option->key = at;
     while (*at != 0 && *at != '=' && !is_space(*at))
         at++;
@@ -60,7 +64,7 @@ static char *option_read(char *at)
     }
     *at++ = 0;
     option->value = at;
-    return option_end(at);
+    return option_end(at, quoted);
 }
 
 void options_parse(const char *line)

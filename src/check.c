@@ -72,12 +72,6 @@ static const char *check_across(void)
     (void)check_pages(true);
     return broken;
 }
-
-#else
-static const char *check_across(void)
-{
-    return NULL;
-}
 #endif
 
 const char *verso_check(void)
@@ -88,5 +82,9 @@ const char *verso_check(void)
         broken = verso_i_##storey##_check();
     STOREYS(CHECK)
 #undef CHECK
-    return broken != NULL ? broken : check_across();
+#if VERSO_HAS_FRAMES && VERSO_HAS_PAGING && VERSO_HAS_HEAP
+    if (broken == NULL)
+        broken = check_across();
+#endif
+    return broken;
 }

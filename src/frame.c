@@ -549,7 +549,8 @@ ALWAYS_INLINE void stock_add(uint32_t nr, struct frame *f)
     stock_push(&state.stock, nr, 1);
 }
 
-/* One owner less; false: there is none. The lock is held. */
+/* One owner less; false: there is none. The lock is held. The stock takes what
+ * is the top zone's, before it comes to this. */
 static bool frame_release(uint32_t nr)
 {
     struct frame *f = frame_at(nr);
@@ -557,10 +558,6 @@ static bool frame_release(uint32_t nr)
         return false;
     if (f->count > 1) {
         f->count--;
-    } else if (f->zone == state.top) {
-        stock_add(nr, f);
-        if (state.stock.room < 0)
-            stock_empty(VERSO_STOCK_BATCH);
     } else {
         frame_clear(f, FRAME_FREE_TAIL);
         block_free(&state.zones[f->zone], nr, 0);

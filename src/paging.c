@@ -1302,6 +1302,43 @@ static bool overlap(vaddr_t a, uint64_t a_bytes, vaddr_t b, uint64_t b_bytes)
            b <= a + (a_bytes - 1);
 }
 
+/* Whole pages, that the machine can address, of a cache type that it has. */
+static void fixed_check(const struct verso_fixed *fixed)
+{
+    const uint64_t last = fixed->bytes - 1;
+    const uint64_t top = ((uint64_t)PFN_LAST + 1) << VERSO_PAGE_SHIFT;
+    VERSO_VERIFY(
+        fixed->pa < top && fixed->bytes != 0 && last < top - fixed->pa &&
+            last <= (vaddr_t)-1 - fixed->va &&
+            ((fixed->pa | fixed->bytes | fixed->va) & (VERSO_PAGE_SIZE - 1)) ==
+                0,
+        "paging: fixed mapping %s of physical address %llx, %llu bytes, at %p",
+        fixed->name, (unsigned long long)fixed->pa,
+        (unsigned long long)fixed->bytes, (void *)fixed->va);
+    VERSO_VERIFY(cache_is_valid(fixed->flags),
+        "paging: fixed mapping %s has cache type %u, which does not exist",
+        fixed->name, (fixed->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT);
+}
+
+static bool overlap_phys(
+    const struct verso_fixed *a, const struct verso_fixed *b)
+{
+    return a->pa <= b->pa + (b->bytes - 1) && b->pa <= a->pa + (a->bytes - 1);
+}
+
+/* Invariant 7 of what is mapped twice. */
+static void fixed_check_cache(const struct verso_fixed *fixed, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            VERSO_VERIFY(
+                ((fixed[i].flags ^ fixed[j].flags) & VERSO_CACHE_MASK) == 0 ||
+                    !overlap_phys(&fixed[i], &fixed[j]),
+                "paging: fixed mappings %s and %s of physical address %llx "
+                "have different cache types",
+                fixed[j].name, fixed[i].name, (unsigned long long)fixed[i].pa);
+}
+
 /* Heap, window and fixed mappings keep out of each other's way; where two fixed
  * mappings meet, mapping the second says so. */
 static void layout_check(const struct verso_boot *boot)
@@ -1319,6 +1356,7 @@ static void layout_check(const struct verso_boot *boot)
     VERSO_VERIFY(!overlap(boot->window, window, boot->heap_start, heap),
         "paging: the window %p lies in the heap %p, %zu pages",
         (void *)boot->window, (void *)boot->heap_start, boot->heap_pages);
+    fixed_check_cache(boot->fixed, boot->fixed_count);
     for (size_t i = 0; i < boot->fixed_count; i++) {
         const struct verso_fixed *fixed = &boot->fixed[i];
         VERSO_VERIFY(
@@ -1331,20 +1369,30 @@ static void layout_check(const struct verso_boot *boot)
     }
 }
 
+/* A reserved frame has no other owner. Of RAM that is handed out, whoever gets
+ * it chooses. */
+static void fixed_set_cache(
+    const struct verso_fixed *fixed, pfn_t first, size_t pages)
+{
+    unsigned cache = (fixed->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    for (size_t i = 0; i < pages; i++) {
+        struct frame *frame = frame_find(pfn_add(first, i));
+        if (frame == NULL)
+            continue;
+        VERSO_VERIFY(frame->state == FRAME_RESERVED || cache == 0,
+            "paging: fixed mapping %s of frame 0x%x, which is RAM, has cache "
+            "type %u",
+            fixed->name, pfn_nr(pfn_add(first, i)), cache);
+        frame->cache = (uint8_t)cache;
+    }
+}
+
 static int fixed_map(struct space *space, const struct verso_fixed *fixed)
 {
     pfn_t first = pfn_make((uint32_t)(fixed->pa >> VERSO_PAGE_SHIFT));
-    VERSO_VERIFY(fixed->pa >> VERSO_PAGE_SHIFT <= PFN_LAST,
-        "paging: fixed mapping %s of physical address %llx", fixed->name,
-        (unsigned long long)fixed->pa);
     struct paging_source source = {NULL, first, false};
     size_t pages = (size_t)(fixed->bytes >> VERSO_PAGE_SHIFT);
-    for (size_t i = 0; i < pages; i++) {
-        struct frame *frame = frame_find(pfn_add(first, i));
-        if (frame != NULL)
-            frame->cache = (uint8_t)((fixed->flags & VERSO_CACHE_MASK) >>
-                                     VERSO_CACHE_SHIFT);
-    }
+    fixed_set_cache(fixed, first, pages);
     int err =
         verso_i_paging_map(space, fixed->va, pages, fixed->flags, &source);
     VERSO_VERIFY(err == 0 || err == VERSO_NO_MEMORY,
@@ -1414,6 +1462,8 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     space->tables = MMU_ROOT_FRAMES;
     mirror_init(
         space, boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
+    for (size_t i = 0; i < boot->fixed_count; i++)
+        fixed_check(&boot->fixed[i]);
     mirror_check(space, boot);
     layout_check(boot);
 }

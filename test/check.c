@@ -95,6 +95,24 @@ TEST(frame_invariants_are_named_when_a_block_or_the_stock_is_damaged)
     expect_whole();
 }
 
+TEST(frame_invariants_are_named_when_a_list_loses_its_end)
+{
+    pfn_t four = verso_frame_alloc(2, VERSO_ZONE_ANY);
+    if (pfn_is_none(four))
+        SKIP("no block of four frames");
+    verso_frame_free1(four); /* no buddies: two blocks in one list */
+    verso_frame_free1(pfn_add(four, 2));
+    verso_trim();
+    struct frame *first = frame_at(pfn_nr(four));
+    struct frame *third = frame_at(pfn_nr(four) + 2);
+    struct frame *head = third->link == pfn_nr(four) ? third : first;
+    if (CHECK(head->state == FRAME_FREE && head->link != 0))
+        BREAK(head->link, 0, "frame.3");
+    verso_frame_free1(pfn_add(four, 1));
+    verso_frame_free1(pfn_add(four, 3));
+    expect_whole();
+}
+
 TEST(frame_invariants_are_named_when_a_frame_in_use_is_damaged)
 {
     pfn_t pair = verso_frame_alloc(1, VERSO_ZONE_ANY);
@@ -307,6 +325,22 @@ TEST(area_invariants_are_named_when_ranges_are_damaged)
     areas_free(area);
 }
 
+/* Not the slab at the heap's start, where every look at the list begins. */
+TEST(area_invariants_are_named_when_a_slab_forgets_its_area)
+{
+    void *object[2] = {verso_alloc(24), verso_alloc(512)};
+    const struct slab_entry *found = slab_find(object[0]);
+    if (found->page == verso_i_area_kernel()->start)
+        found = slab_find(object[1]);
+    struct slab_entry *entry = (struct slab_entry *)found;
+    uint32_t area = entry->area.area;
+    if (CHECK(area != NODE_NONE && area_get(area)->next != NODE_NONE))
+        BREAK(entry->area.area, area_get(area)->next, "area.3");
+    expect_whole();
+    verso_free(object[0]);
+    verso_free(object[1]);
+}
+
 TEST(area_invariants_are_named_when_bins_or_counts_are_damaged)
 {
     struct area_map *map = verso_i_area_kernel();
@@ -415,12 +449,14 @@ TEST(an_area_that_is_not_mapped_as_it_should_be_is_named)
 }
 
 SUITE(check, frame_invariants_are_named_when_a_block_or_the_stock_is_damaged,
+    frame_invariants_are_named_when_a_list_loses_its_end,
     frame_invariants_are_named_when_a_frame_in_use_is_damaged,
     paging_invariants_are_named_when_entries_or_counts_are_damaged,
     a_batch_that_was_given_something_and_not_submitted_is_named,
     node_invariants_are_named_when_a_page_of_nodes_is_damaged,
     pagemap_invariants_are_named_when_words_or_summaries_are_damaged,
     area_invariants_are_named_when_ranges_are_damaged,
+    area_invariants_are_named_when_a_slab_forgets_its_area,
     area_invariants_are_named_when_bins_or_counts_are_damaged,
     slab_invariants_are_named_when_lists_entries_or_words_are_damaged,
     alloc_invariants_are_named_when_a_class_is_damaged,

@@ -8,6 +8,7 @@
  */
 #include "../src/frame.h"
 
+#include "boot-map.h"
 #include "test.h"
 
 #define ORDER_MAX (VERSO_FRAME_ORDERS - 1u)
@@ -169,6 +170,26 @@ TEST(bulk_takes_a_chain_back_in_any_order)
     verso_frame_free_bulk(&odd);
     CHECK(verso_i_frame_check() == NULL);
     verso_frame_free_bulk(&even);
+    check_same(&before);
+}
+
+TEST(a_long_chain_leaves_what_has_another_owner)
+{
+    struct verso_frame_stats before = trimmed();
+    struct verso_chain chain;
+    if (!CHECK_OK(verso_frame_alloc_bulk(
+            &chain, VERSO_STOCK_BATCH + 1, VERSO_ZONE_ANY)))
+        return;
+    pfn_t second = pfn_make(at(chain.first)->link);
+    verso_frame_share(chain.first);
+    verso_frame_share(second);
+    pfn_t first = chain.first;
+    verso_frame_free_bulk(&chain);
+    CHECK_EQ(verso_frame_owners(first), 1);
+    CHECK_EQ(verso_frame_owners(second), 1);
+    CHECK_EQ(trimmed().used, before.used + 2);
+    verso_frame_free1(first);
+    verso_frame_free1(second);
     check_same(&before);
 }
 
@@ -412,6 +433,7 @@ TEST(freeing_what_is_not_handed_out_panics)
     struct verso_frame_stats before = trimmed();
     pfn_t pfn = verso_frame_alloc(1, VERSO_ZONE_ANY);
     pfn_t zero = PFN_NONE, foreign = pfn_make(UINT32_MAX);
+    pfn_t foreign_pair = pfn_make(UINT32_MAX - 1);
     if (pfn_is_none(pfn))
         SKIP("no block of two frames");
     pfn_t second = pfn_add(pfn, 1);
@@ -425,6 +447,7 @@ TEST(freeing_what_is_not_handed_out_panics)
     CHECK_PANICS_WITH(free_one, &pfn, "it is free");
     CHECK_PANICS_WITH(free_one, &zero, "it is reserved");
     CHECK_PANICS_WITH(free_one, &foreign, "there are only");
+    CHECK_PANICS_WITH(free_two, &foreign_pair, "there are only");
     check_same(&before);
 }
 
@@ -489,42 +512,9 @@ TEST(a_cache_type_that_does_not_exist_is_refused)
 
 /* ---- boot maps ---- */
 
-#define PAGE       ((uint64_t)VERSO_PAGE_SIZE)
+#define PAGE       BOOT_MAP_PAGE
 #define WINDOW     512u /* pages that are looked at */
 #define RANGES_MAX 10u
-
-static bool touches(const struct verso_range *r, uint64_t page, bool whole)
-{
-    const uint64_t first = page * PAGE, last = first + PAGE - 1;
-    if (r->bytes == 0)
-        return false;
-    uint64_t end = r->start + (r->bytes - 1); /* the last byte */
-    if (end < r->start)
-        end = UINT64_MAX;
-    if (whole)
-        return r->start <= first && last <= end;
-    return r->start <= last && first <= end;
-}
-
-/* The definition, page by page: wholly in a usable range, touched by no
- * other. */
-static bool is_usable(const struct verso_boot *boot, uint64_t page)
-{
-    bool usable = false;
-    if (page == 0 || (sizeof(verso_phys_t) == 4 && page >= 1u << 20))
-        return false;
-    for (size_t i = 0; i < boot->map_count; i++) {
-        if (!boot->map[i].usable && touches(&boot->map[i], page, false))
-            return false;
-        usable |= boot->map[i].usable && touches(&boot->map[i], page, true);
-    }
-    for (size_t i = 0; i < boot->reserved_count; i++)
-        if (touches(&boot->reserved[i], page, false))
-            return false;
-    struct verso_range array = {
-        boot->frames_pa, boot->frame_count * sizeof(struct frame), false};
-    return usable && !(boot->frames != NULL && touches(&array, page, false));
-}
 
 static void random_range(struct verso_range *range, uint64_t base)
 {
@@ -575,7 +565,7 @@ TEST(boot_maps_agree_with_their_definition_page_by_page)
             if (more && page >= gap.end)
                 more = verso_i_frame_find_gap(&boot, gap.end, &gap);
             bool found = more && gap.start <= page && page < gap.end;
-            if (!CHECK_EQ(found, is_usable(&boot, page)))
+            if (!CHECK_EQ(found, boot_map_allows(&boot, page)))
                 break;
         }
     }
@@ -608,12 +598,12 @@ TEST(the_frame_array_is_placed_in_the_lowest_gap_that_holds_it)
         uint64_t run = 0, page = (from + PAGE - 1) / PAGE;
         boot.frames = NULL; /* is free as long as nobody is there */
         for (; run < pages && page < place + pages; page++)
-            run = is_usable(&boot, page) ? run + 1 : 0;
+            run = boot_map_allows(&boot, page) ? run + 1 : 0;
         CHECK_EQ(run, pages);
         CHECK_EQ(page, place + pages);
         CHECK_EQ(boot.frames_pa % PAGE, 0);
         for (page = boot.frame_count; page < 2 * WINDOW; page++)
-            CHECK(!is_usable(&boot, page));
+            CHECK(!boot_map_allows(&boot, page));
     }
 }
 
@@ -629,6 +619,18 @@ TEST(ram_that_cannot_be_addressed_does_not_lengthen_the_array)
     struct verso_boot boot = {.map = map, .map_count = 3};
     CHECK_OK(verso_frame_place(&boot, 0));
     CHECK_EQ(boot.frame_count, 0x800000 / PAGE);
+}
+
+/* Where frames are reached directly decides whether the array fits. */
+TEST(an_array_that_has_no_addresses_has_no_place)
+{
+    static const struct verso_range map[] = {{0, 1u << 24, true}};
+    struct verso_boot boot = {.map = map, .map_count = 1};
+    boot.direct_offset = UINTPTR_MAX - 5;
+    CHECK_EQ(verso_frame_place(&boot, 0), VERSO_NO_MEMORY);
+    boot.direct_offset = UINTPTR_MAX - (1u << 20);
+    CHECK_OK(verso_frame_place(&boot, 0));
+    CHECK_EQ(verso_frame_place(&boot, 1u << 20), VERSO_NO_MEMORY);
 }
 
 TEST(a_map_without_room_has_no_place_for_the_array)
@@ -655,8 +657,10 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     a_block_comes_back_whole_when_both_buddies_are_free,
     a_block_may_be_freed_frame_by_frame, a_run_keeps_only_the_frames_asked_for,
     bulk_gives_as_many_frames_as_asked_for,
-    bulk_takes_a_chain_back_in_any_order, bulk_that_fails_has_taken_nothing,
-    a_request_stays_in_its_zone, all_frames_can_be_taken_and_come_back,
+    bulk_takes_a_chain_back_in_any_order,
+    a_long_chain_leaves_what_has_another_owner,
+    bulk_that_fails_has_taken_nothing, a_request_stays_in_its_zone,
+    all_frames_can_be_taken_and_come_back,
     a_block_is_found_though_its_frames_lie_in_the_stock,
     random_operations_keep_every_invariant,
     freeing_what_is_not_handed_out_panics, owners_and_cache_types_are_checked,
@@ -665,4 +669,5 @@ SUITE(frame, a_single_frame_has_one_owner_until_it_is_freed,
     boot_maps_agree_with_their_definition_page_by_page,
     the_frame_array_is_placed_in_the_lowest_gap_that_holds_it,
     ram_that_cannot_be_addressed_does_not_lengthen_the_array,
+    an_array_that_has_no_addresses_has_no_place,
     a_map_without_room_has_no_place_for_the_array);

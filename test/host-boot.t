@@ -20,7 +20,7 @@ check() {
     fi
 }
 
-echo 1..12
+echo 1..18
 check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
 check fixed-in-heap harness \
     '^Bail out! paging: fixed mapping odd at 0x6ffff000, 65536 bytes, meets the heap 0x70000000' \
@@ -29,8 +29,20 @@ check fixed-over-window harness \
     '^Bail out! paging: fixed mapping odd at 0x98000000, 65536 bytes, .* the window 0x98000000' \
     'a fixed mapping over the window is refused'
 check fixed-too-high harness \
-    '^Bail out! paging: fixed mapping odd of physical address 100000000$' \
+    '^Bail out! paging: fixed mapping odd of physical address 100000000, 65536 bytes, at 0x50000000$' \
     'a fixed mapping of what the machine cannot address is refused'
+check fixed-too-long harness \
+    '^Bail out! paging: fixed mapping odd of physical address 1000000, 18446744073709547520 bytes, at 0x50000000$' \
+    'a fixed mapping that goes on beyond all addresses is refused at once'
+check fixed-cache-7 harness \
+    '^Bail out! paging: fixed mapping odd has cache type 7, which does not exist$' \
+    'a fixed mapping with a cache type that does not exist is refused'
+check fixed-uncached-ram harness \
+    '^Bail out! paging: fixed mapping odd of frame 0x[0-9a-f]*, which is RAM, has cache type 3$' \
+    'RAM that is handed out cannot be mapped uncached before'
+check fixed-twice harness \
+    '^Bail out! paging: fixed mappings odd and even of physical address f000 have different cache types$' \
+    'two fixed mappings of a frame with different cache types are refused'
 check window-in-heap harness \
     '^Bail out! paging: the window 0x70005000 lies in the heap 0x70000000, 131072 pages' \
     'a window in the heap is refused'
@@ -50,4 +62,29 @@ check early harness '^walk: paging is not on yet' \
 check '' alloc/the_report_says_why \
     '^alloc: [0-9]* requests had no memory; the last, 123457 bytes aligned to 1 for 0x[0-9a-f]*: no frames' \
     'the report says why there was no memory'
+
+# grow BOOT SENTENCE: from 64K on, page by page, each start must end with "no
+# memory", until there is enough for one.
+grow() {
+    number=$((number + 1))
+    short=0
+    kib=64
+    while output=$(SUITE=harness/a_call host/run.sh BOOT="$1" MEM=${kib}K 2>&1)
+        echo "$output" | grep -q '^Bail out! no \(memory\|room\)'; do
+        if echo "$output" | grep -q '^Bail out! no memory'; then
+            short=$((short + 1))
+        fi
+        kib=$((kib + 4))
+    done
+    if [ $short -ge 3 ] && echo "$output" | grep -q '^ok 1 '; then
+        echo "ok $number - boot: $2"
+    else
+        echo "$output" | head -n 20 | sed 's/^/# /'
+        echo "# with ${kib}K, after $short that were too few"
+        echo "not ok $number - boot: $2"
+        failed=1
+    fi
+}
+grow '' 'a start that runs out of memory anywhere says so'
+grow fixed 'so does one with a fixed mapping'
 exit $failed

@@ -570,6 +570,17 @@ TEST(a_thousand_slabs_are_given_back_on_as_little_stack_as_ten)
     verso_slab_destroy(s.cache);
 }
 
+TEST(a_heap_has_addresses_for_a_node_in_128_pages_up_to_a_limit)
+{
+    struct verso_boot boot = {.heap_start = VERSO_PAGE_SIZE};
+    boot.heap_pages = (size_t)1 << 15;
+    CHECK_EQ(verso_i_heap_layout(&boot).node_pages, 1u << 8);
+    if (sizeof(vaddr_t) > 4) {
+        boot.heap_pages = (size_t)BITSET_MAX << 8;
+        CHECK_EQ(verso_i_heap_layout(&boot).node_pages, BITSET_MAX);
+    }
+}
+
 SUITE(node, a_node_is_where_its_index_says_and_is_all_its_owners,
     what_is_no_node_in_use_is_known_for_it,
     the_lowest_page_with_a_free_node_is_filled_first,
@@ -581,4 +592,5 @@ SUITE(node, a_node_is_where_its_index_says_and_is_all_its_owners,
     a_free_needs_no_node_and_no_frame,
     a_slab_grows_if_there_are_nodes_for_its_entry_and_its_area,
     refills_are_never_nested,
-    a_thousand_slabs_are_given_back_on_as_little_stack_as_ten);
+    a_thousand_slabs_are_given_back_on_as_little_stack_as_ten,
+    a_heap_has_addresses_for_a_node_in_128_pages_up_to_a_limit);

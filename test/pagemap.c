@@ -293,6 +293,16 @@ TEST(a_range_of_any_size_has_words_at_its_ends_alone)
     CHECK_EQ(committed(), before);
 }
 
+TEST(no_leaf_is_made_in_an_interrupt)
+{
+    size_t before = committed();
+    machine_pretend_interrupt(true);
+    int err = verso_i_pagemap_prepare(&verso_i_pagemap, idle_leaf(), 1);
+    machine_pretend_interrupt(false);
+    CHECK_EQ(err, VERSO_NO_MEMORY);
+    CHECK_EQ(committed(), before);
+}
+
 /* A leaf that was given back and is needed again must not remember. */
 TEST(a_leaf_that_comes_back_is_empty)
 {
@@ -319,4 +329,4 @@ SUITE(pagemap, a_word_keeps_kind_class_and_node_apart,
     an_address_before_every_range_is_a_panic,
     a_leaf_and_its_bits_are_there_as_long_as_a_range_starts_in_them,
     a_range_of_any_size_has_words_at_its_ends_alone,
-    a_leaf_that_comes_back_is_empty);
+    no_leaf_is_made_in_an_interrupt, a_leaf_that_comes_back_is_empty);

@@ -332,6 +332,19 @@ TEST(a_large_page_in_use_is_split_under_its_contents)
     verso_frame_free(block, 10);
 }
 
+TEST(a_large_page_that_is_released_takes_its_frames_along)
+{
+    pfn_t block = verso_frame_alloc(10, VERSO_ZONE_ANY);
+    if (pfn_is_none(block))
+        SKIP("no 4 MiB in one piece");
+    CHECK_OK(verso_map(window(), block, 1024, VERSO_RW));
+    CHECK(verso_back_done(
+        verso_back_release(verso_space_kernel(), window(), 1024)));
+    CHECK(is_hole(0, 1024));
+    for (size_t i = 0; i < 1024; i++)
+        CHECK_EQ(verso_frame_owners(pfn_add(block, i)), 0);
+}
+
 /* pitfall 21 again: a right is gained, so that nothing but the split itself
  * takes the large page out of the TLB. Half of it was used. */
 TEST(a_split_is_flushed_before_the_small_pages_are_used)
@@ -556,6 +569,17 @@ TEST(a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all)
     CHECK_EQ(
         verso_map(window(), pfn, 1, VERSO_RW | VERSO_CACHE_WT), VERSO_DENIED);
     CHECK_EQ(verso_map_frames(window(), list, 2, VERSO_RW), VERSO_DENIED);
+    CHECK_EQ(verso_map_frames(
+                 PAGE_AT(TABLE - 1), list, 2, VERSO_RW | VERSO_CACHE_UC),
+        VERSO_DENIED);
+    CHECK(test_state_hash() == before);
+    /* all in one table that is there */
+    CHECK_OK(verso_map(PAGE_AT(2), NOWHERE, 1, VERSO_RW));
+    CHECK_EQ(verso_map_frames(window(), list, 2, VERSO_RW), VERSO_DENIED);
+    CHECK_EQ(verso_map_frames(window(), list, 2, VERSO_RW | VERSO_CACHE_UC),
+        VERSO_DENIED);
+    CHECK_EQ(verso_map(window(), pfn, 1, VERSO_RW), VERSO_DENIED);
+    CHECK_OK(verso_unmap(PAGE_AT(2), 1));
     CHECK(test_state_hash() == before);
     CHECK_OK(verso_map(window(), pfn, 1, VERSO_RW | VERSO_CACHE_UC));
     CHECK_EQ(flags_at(window()), VERSO_RW | VERSO_CACHE_UC);
@@ -1227,6 +1251,7 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     unmapping_a_part_of_a_large_page_leaves_the_rest,
     protecting_a_part_of_a_large_page_leaves_the_rest,
     a_large_page_in_use_is_split_under_its_contents,
+    a_large_page_that_is_released_takes_its_frames_along,
     a_split_is_flushed_before_the_small_pages_are_used,
     mapping_over_anything_mapped_is_refused_and_changes_nothing,
     protecting_a_hole_is_refused_and_changes_nothing,

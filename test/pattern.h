@@ -9,21 +9,34 @@
 
 #include <verso/types.h>
 
-static inline unsigned char pattern_byte(uint32_t seed, size_t at)
+/* Four bytes of it, the lowest first; at % 4 == 0. */
+static inline uint32_t pattern_word(uint32_t seed, size_t at)
 {
     uint32_t word = (seed + (uint32_t)(at / 4)) * 0x9e3779b1u;
-    return (unsigned char)(word >> (8 * (at % 4)) ^ word >> 29);
+    return word ^ (word >> 29) * 0x01010101u;
+}
+
+static inline unsigned char pattern_byte(uint32_t seed, size_t at)
+{
+    return (unsigned char)(pattern_word(seed, at) >> (8 * (at % 4)));
 }
 
 static inline void pattern_fill(void *at, size_t bytes, uint32_t seed)
 {
-    for (size_t i = 0; i < bytes; i++)
+    size_t i = 0;
+    for (; (uintptr_t)at % 4 == 0 && i + 4 <= bytes; i += 4)
+        ((uint32_t *)at)[i / 4] = pattern_word(seed, i);
+    for (; i < bytes; i++)
         ((unsigned char *)at)[i] = pattern_byte(seed, i);
 }
 
 static inline bool pattern_holds(const void *at, size_t bytes, uint32_t seed)
 {
-    for (size_t i = 0; i < bytes; i++)
+    size_t i = 0;
+    for (; (uintptr_t)at % 4 == 0 && i + 4 <= bytes; i += 4)
+        if (((const uint32_t *)at)[i / 4] != pattern_word(seed, i))
+            return false;
+    for (; i < bytes; i++)
         if (((const unsigned char *)at)[i] != pattern_byte(seed, i))
             return false;
     return true;

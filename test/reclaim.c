@@ -189,9 +189,9 @@ static void *ask(enum entry entry, void *lazy)
 TEST(an_entry_point_tries_again_once_if_there_was_progress_else_not_at_all)
 {
     struct client client;
-    void *lazy = verso_area_alloc(1, VERSO_AREA_LAZY);
     if (!inject_available())
         SKIP("no failure injection in this build");
+    void *lazy = verso_area_alloc(1, VERSO_AREA_LAZY);
     for (enum entry entry = 0; entry < ENTRIES; entry++) {
         for (unsigned progress = 0; progress < 2; progress++) {
             client_add(&client, progress != 0);
@@ -216,9 +216,9 @@ TEST(an_entry_point_tries_again_once_if_there_was_progress_else_not_at_all)
 TEST(the_second_try_succeeds_with_what_a_client_freed)
 {
     struct client client;
-    void *lazy = verso_area_alloc(1, VERSO_AREA_LAZY);
     if (!inject_available())
         SKIP("no failure injection in this build");
+    void *lazy = verso_area_alloc(1, VERSO_AREA_LAZY);
     for (enum entry entry = 0; entry < ENTRIES; entry++) {
         client_add(&client, true);
         client.opens = true;

@@ -7,7 +7,7 @@ all=evict=8,speculate=1,pdecache=1,fragment=1,adrandom=1
 number=0
 failed=0
 first=
-wide=UM_BUILD=build/um/64
+wide=UM_BUILD=um/64
 echo 1..28
 
 # say STATUS TEXT

@@ -100,14 +100,19 @@ uint32_t test_random_below(uint32_t n);
  * nothing is a failure too. */
 int test_main(const char *which);
 
-/* Supplied by the glue (test/host/main.c, the kernel): addresses outside the
- * heap that nobody uses, 4-MiB aligned, for tests of paging. */
+/* Supplied by the glue (test/host/glue.c, the kernel): addresses outside the
+ * heap that nobody uses, aligned, for tests of paging. */
 vaddr_t test_window(size_t *pages);
 
 /* Supplied where the machine can tell what it has cached (um); else NULL.
  * Prints each translation that should have been invalidated, returns their
  * number. The runner asks after every test; a test may. */
 extern size_t test_audit(void) __attribute__((weak));
+
+/* Supplied where what is printed can be had back (um); else NULL. From now on
+ * it goes into `text`, with a 0 at its end; what is too much is lost. NULL: to
+ * the output again. */
+extern void test_capture(char *text, size_t room) __attribute__((weak));
 
 /* Does the machine set accessed and dirty without an access, as any CPU may?
  * NULL: no. */

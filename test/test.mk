@@ -10,9 +10,10 @@
 WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
 	verso_frame_alloc_bulk verso_back_commit verso_i_node_alloc
 
+UM := $(BUILT)/um
 # What is free is closed to ASan, through the hook door.
 UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
-UM_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS) verso_back_release)
+UM_WRAPS := $(WRAPS) verso_back_release
 UM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 UM_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude -Iarch/um
@@ -49,43 +50,46 @@ $(1)/%.o: %.c $(1)/flags
 	$$(Q)$(3) -m$(2) $$(UM_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 $(1)/verso-test: $$(UM_OBJS_$(1))
 	$$(call say,link $$@)
-	$$(Q)$(3) -m$(2) -no-pie $$(UM_SANITIZE) $$(UM_WRAPS) -o $$@ $$^
+	$$(Q)$(3) -m$(2) -no-pie $$(UM_SANITIZE) $$(patsubst %,-Wl$$(comma)--wrap=%,$$(UM_WRAPS)) \
+		-o $$@ $$^
 TEST_NEEDS += $(1)/verso-test
 -include $$(UM_OBJS_$(1):.o=.d)
 endef
-$(eval $(call um_suites,build/um,32,$(CC)))
-$(eval $(call um_suites,build/um/64,64,$(CC)))
-$(eval $(call um_suites,build/um/clang-32,32,clang))
-$(eval $(call um_suites,build/um/clang-64,64,clang))
+$(eval $(call um_suites,$(UM),32,$(CC)))
+$(eval $(call um_suites,$(UM)/64,64,$(CC)))
+$(eval $(call um_suites,$(UM)/clang-32,32,clang))
+$(eval $(call um_suites,$(UM)/clang-64,64,clang))
+UM_OBJS := $(UM_OBJS_$(UM))
 
 .PHONY: um
-um: $(foreach d,um um/64 um/clang-32 um/clang-64,build/$(d)/verso-test)
+um: $(UM)/verso-test $(UM)/64/verso-test
 
 # ---- that machine alone, and somebody else's page tables on it ----
 #
 # build/um-machine/64 and build/um-machine/32: nothing of Verso is in them.
 
-UM_ALONE := um-machine um-example
+UM_MACHINE := $(BUILT)/um-machine
+UM_ALONE := um-machine um-example um-cpus
 UM_ALONE_FLAGS := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) \
 	-Iarch/um/machine
-build/um-machine/flags: FORCE
+$(UM_MACHINE)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(UM_ALONE_FLAGS) $(CFLAGS)' >$@
 
 define um_alone
-UM_ALONE_OBJS_$(1) := $$(patsubst %.c,build/um-machine/$(1)/%.o,$$(wildcard \
+UM_ALONE_OBJS_$(1) := $$(patsubst %.c,$(UM_MACHINE)/$(1)/%.o,$$(wildcard \
 	arch/um/machine/*.c))
-build/um-machine/$(1)/%.o: %.c build/um-machine/flags
+$(UM_MACHINE)/$(1)/%.o: %.c $(UM_MACHINE)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(UM_ALONE_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-$$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE)): build/um-machine/$(1)/%: \
-		build/um-machine/$(1)/test/%/main.o $$(UM_ALONE_OBJS_$(1))
+$$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE)): $(UM_MACHINE)/$(1)/%: \
+		$(UM_MACHINE)/$(1)/test/%/main.o $$(UM_ALONE_OBJS_$(1))
 	$$(call say,link $$@)
 	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) -o $$@ $$^
-TEST_NEEDS += $$(patsubst %,build/um-machine/$(1)/%,$(UM_ALONE))
--include $$(wildcard build/um-machine/$(1)/*/*/*.d)
+TEST_NEEDS += $$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE))
+-include $$(wildcard $(UM_MACHINE)/$(1)/*/*/*.d)
 endef
 $(eval $(call um_alone,64))
 $(eval $(call um_alone,32))
@@ -96,7 +100,8 @@ $(eval $(call um_alone,32))
 # nothing but the heap, under ASan and UBSan. The linker leads what can run out
 # through test/heap-host/inject.c.
 
-HEAP_SUITES := node pagemap area slab alloc
+HEAP := $(BUILT)/heap
+HEAP_SUITES := util node pagemap area slab alloc
 HEAP_SOURCES := $(patsubst %,src/%.c,$(STOREYS_heap) $(LISTS_heap)) \
 	$(patsubst %,test/%.c,main state $(HEAP_SUITES)) \
 	$(wildcard test/heap-host/*.c)
@@ -104,26 +109,26 @@ HEAP_WRAPS := -Wl,--wrap=verso_back_commit -Wl,--wrap=verso_i_node_alloc
 HEAP_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
 	-Iarch/um $(HAS_heap)
 
-build/heap/flags: FORCE
+$(HEAP)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(HEAP_COMMON) $(CFLAGS)' >$@
 
 define heap_host
-HEAP_OBJS_$(1) := $$(patsubst %.c,build/heap/$(1)/%.o,$$(HEAP_SOURCES))
-build/heap/$(1)/src/%.o: src/%.c build/heap/flags
+HEAP_OBJS_$(1) := $$(patsubst %.c,$(HEAP)/$(1)/%.o,$$(HEAP_SOURCES))
+$(HEAP)/$(1)/src/%.o: src/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/test/heap-host/%.o: test/heap-host/%.c build/heap/flags
+$(HEAP)/$(1)/test/heap-host/%.o: test/heap-host/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/test/%.o: test/%.c build/heap/flags
+$(HEAP)/$(1)/test/%.o: test/%.c $(HEAP)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
 	$$(Q)$$(CC) -m$(1) $$(HEAP_COMMON) -ffreestanding -Isrc -Ikernel -Itest $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-build/heap/$(1)/verso-heap-test: $$(HEAP_OBJS_$(1))
+$(HEAP)/$(1)/verso-heap-test: $$(HEAP_OBJS_$(1))
 	$$(call say,link $$@)
 	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) $$(HEAP_WRAPS) -o $$@ $$^
 -include $$(HEAP_OBJS_$(1):.o=.d)
@@ -132,5 +137,38 @@ $(eval $(call heap_host,64))
 $(eval $(call heap_host,32))
 
 .PHONY: heap
-heap: build/heap/64/verso-heap-test build/heap/32/verso-heap-test
-TEST_NEEDS += build/heap/64/verso-heap-test build/heap/32/verso-heap-test
+heap: $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
+TEST_NEEDS += $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
+
+# ---- several CPUs ----
+#
+# The machine's own tests of that are um-cpus, above. build/um-cpus/verso is
+# Verso built for two. No hooks there: what ASan knows of an address is each
+# process's own.
+
+CPUS := $(BUILT)/um-cpus
+CPUS_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
+	-DCPU_COUNT_MAX=2u -Iinclude -Iarch/um
+CPUS_OBJS := $(CPUS)/test/um-cpus/verso.o \
+	$(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
+	$(patsubst %.c,$(CPUS)/%.o,$(wildcard \
+	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))))
+
+# The CPU may change in each basic block of the library.
+$(CPUS)/src/%.o: src/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) -fsanitize-coverage=trace-pc -ffreestanding \
+		$(HAS_all) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
+	@mkdir -p $(@D)
+	$(call say,cc   $@)
+	$(Q)$(CC) $(CPUS_COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(CPUS)/verso: $(CPUS_OBJS) test/um-cpus/share.ld
+	$(call say,link $@)
+	$(Q)$(CC) -m32 -no-pie $(UM_SANITIZE) \
+		-Wl$(comma)-T,test/um-cpus/share.ld -o $@ $(CPUS_OBJS)
+-include $(CPUS_OBJS:.o=.d)
+TEST_NEEDS += $(CPUS)/verso
+
+include test/fuzz/fuzz.mk

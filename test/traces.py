@@ -218,12 +218,20 @@ def test_commands(tap):
             ("alloc 4000000000", False, "no memory"),
             (f"free {boot.HEAP:#x}", False, "was not allocated here"),
             ("replay nobody", False, "replay: no trace nobody in the archive"),
+            ("test; areas", True, "areas: 0 in use (0 pages)"),
             ("test nobody", False, "1..0"),
             ("fault 0", False, "fault: write to a page that is not present")):
         status, output = make_run(trace, f"CMD={command}")
         tap.test((status == 0) == good and message in output,
                  f"make run CMD=\"{command}\": {'ends well' if good else 'fails'}",
                  [f"status {status}, wanted: {message}", output])
+
+
+def test_words(tap):
+    status, output = boot.boot(['"cmd=check; areas; quit"', "seed=1"])
+    tap.test(status == 0 and "check: every invariant holds" in output and
+             "areas: 0 in use" in output,
+             "words: one that GRUB put between quotes", [output])
 
 
 def test_terminal(tap):
@@ -263,7 +271,7 @@ def test_terminal(tap):
 
 
 def main():
-    tap = boot.Tap(len(BAD) + 1 + 3 + 5 + 7 + 17 + 1)
+    tap = boot.Tap(len(BAD) + 1 + 3 + 5 + 7 + 18 + 1 + 1)
     packed = os.path.join(boot.ROOT, PACKED)
     kept = os.path.join(boot.ROOT, PLACE, "kept.tar")
     if os.path.exists(packed):
@@ -274,6 +282,7 @@ def main():
         test_bad_files(tap)
         test_bad_archives(tap)
         test_commands(tap)
+        test_words(tap)
         test_terminal(tap)
     finally:
         if os.path.exists(kept):

@@ -25,7 +25,7 @@ tell() {
 # example BITS PAGE: of the page whose invalidation is forgotten
 example() {
     bits=$1
-    example=build/um-machine/$bits/um-example
+    example=${BUILT:-build}/um-machine/$bits/um-example
 
     output=$($example 2>&1)
     [ $? = 3 ] && echo "$output" | grep -q '^1 stale$'

@@ -33,11 +33,11 @@ try $all,seed=9 LARGE=0 MEM=8M
 try $all,seed=10 SEED=10
 try evict=3,speculate=1,pdecache=1,seed=11 SEED=11
 try '' GLOBAL=0
-try $all,seed=7 UM_BUILD=build/um/64
-try $all,seed=8 UM_BUILD=build/um/64 ACCESSOR=direct
-try $all,seed=9 UM_BUILD=build/um/64 ACCESSOR=direct LEVELS=5
-try $all,seed=10 UM_BUILD=build/um/64 LARGE=0 MEM=8M
-try '' UM_BUILD=build/um/clang-32
-try '' UM_BUILD=build/um/clang-64
-try $all,seed=7 UM_BUILD=build/um/clang-64 ACCESSOR=direct LEVELS=5
+try $all,seed=7 UM_BUILD=um/64
+try $all,seed=8 UM_BUILD=um/64 ACCESSOR=direct
+try $all,seed=9 UM_BUILD=um/64 ACCESSOR=direct LEVELS=5
+try $all,seed=10 UM_BUILD=um/64 LARGE=0 MEM=8M
+try '' UM_BUILD=um/clang-32
+try '' UM_BUILD=um/clang-64
+try $all,seed=7 UM_BUILD=um/clang-64 ACCESSOR=direct LEVELS=5
 exit $failed

@@ -8,6 +8,9 @@
 # (-icount), so the word `icount` is added. From the environment:
 #     MEM=64M           memory
 #     MACHINE=pc        or q35, microvm
+#     ISO=...           1: GRUB loads the kernel from a CD (iso.sh), started by
+#                       the BIOS. efi: by UEFI, which counting would make take
+#                       minutes, so nothing is counted
 #     TIMEOUT=120       seconds until QEMU is stopped
 #     INTERACTIVE=auto  yes, no; auto: yes on a terminal. Then the word
 #                       `interactive` is added, there is no time limit, and
@@ -40,46 +43,73 @@ if [ "$kib" -lt 1536 ]; then
     echo "qemu.sh: MEM=$MEM: the kernel alone needs 1536K" >&2
     exit 1
 fi
+ISO=${ISO:-}
+case $ISO in
+'' | 1) ;;
+efi)
+    if [ "$kib" -lt 65536 ]; then
+        echo "qemu.sh: MEM=$MEM: UEFI alone needs 64M" >&2
+        exit 1
+    fi
+    ;;
+*)
+    echo "qemu.sh: ISO=$ISO: not 1 (BIOS) or efi" >&2
+    exit 1
+    ;;
+esac
 archive=-
 if [ $# -gt 0 ]; then
     archive=$1
     shift
 fi
-words="icount $*"
 
 if [ "${INTERACTIVE:-auto}" = auto ]; then
     INTERACTIVE=no
     if [ -t 0 ] && [ -t 1 ]; then INTERACTIVE=yes; fi
 fi
-if [ "$INTERACTIVE" = yes ]; then
-    words="$words interactive"
-fi
+if [ "$INTERACTIVE" = yes ]; then set -- "$@" interactive; fi
+if [ "$ISO" != efi ]; then set -- icount "$@"; fi
 
-# The fifth byte of an ELF file: 2 if it is 64-bit.
-if [ "$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')" = 2 ]; then
-    default=qemu-system-x86_64
+if [ -n "$ISO" ]; then
+    image=${kernel%.elf}.iso
+    tools/iso.sh "$image" "$kernel" "$archive" "$@"
+    set -- -cdrom "$image" -boot d
+    if [ "$ISO" = efi ]; then set -- "$@" -bios "$(tools/ovmf.sh)"; fi
 else
-    default=qemu-system-i386
+    set -- -kernel "$kernel" -append "$*"
+    if [ "$archive" != - ]; then set -- "$@" -initrd "$archive"; fi
 fi
+# The fifth byte of an ELF file: 2 if it is 64-bit.
+program=qemu-system-i386
+bits=$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')
+if [ "$ISO" = efi ] || [ "$bits" = 2 ]; then program=qemu-system-x86_64; fi
 machine=${MACHINE:-pc}
 if [ "$machine" = microvm ]; then machine=microvm,isa-serial=on; fi
-
-set -- "${QEMU:-$default}" -M "$machine" -accel tcg -m "${MEM:-64M}" -display none \
-    -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -net none \
-    -kernel "$kernel" -append "$words"
-if [ "$archive" != - ]; then
-    set -- "$@" -initrd "$archive"
-fi
-
-status=0
 # sleep=off: the clock of a machine that waits need not wait. A person at the
 # prompt is waited for in real time, with the processor idle.
+sleep=off
+if [ "$INTERACTIVE" = yes ]; then sleep=on; fi
+if [ "$ISO" != efi ]; then set -- "$@" -icount "shift=0,sleep=$sleep"; fi
+set -- "${QEMU:-$program}" -M "$machine" -accel tcg -m "$MEM" -display none \
+    -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -net none "$@"
+
+status=0
 # shellcheck disable=SC2086 # QEMU_FLAGS are several words
 if [ "$INTERACTIVE" = yes ]; then
-    "$@" -icount shift=0,sleep=on -serial mon:stdio ${QEMU_FLAGS:-} || status=$?
+    "$@" -serial mon:stdio ${QEMU_FLAGS:-} || status=$?
+elif [ "$ISO" != efi ]; then
+    timeout "${TIMEOUT:-120}" "$@" -serial stdio -monitor none \
+        ${QEMU_FLAGS:-} </dev/null || status=$?
 else
-    timeout "${TIMEOUT:-120}" "$@" -icount shift=0,sleep=off -serial stdio \
-        -monitor none ${QEMU_FLAGS:-} </dev/null || status=$?
+    # UEFI and GRUB write to the serial line, too: shown if it ends with them.
+    timeout "${TIMEOUT:-120}" "$@" -serial "file:$image.serial" -monitor none \
+        ${QEMU_FLAGS:-} </dev/null || status=$?
+    last='iso.sh: GRUB has loaded everything'
+    if grep -q "$last" "$image.serial"; then
+        sed "1,/$last/d" "$image.serial"
+    else
+        cat "$image.serial"
+    fi
 fi
 
 case $status in

@@ -19,6 +19,10 @@ if [ $# -gt 0 ]; then
     archive=$1
     shift
 fi
+if [ -n "${ISO:-}" ]; then
+    echo "um.sh: ISO=$ISO: a process is not booted from an image" >&2
+    exit 1
+fi
 case $kernel in */*) ;; *) kernel=./$kernel ;; esac
 
 if [ "${INTERACTIVE:-auto}" = auto ]; then

@@ -1,13 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h of the port: one simulated CPU, which nothing interrupts.
+ * cpu.h of the port: one simulated CPU, which nothing interrupts; or, with
+ * -DCPU_COUNT_MAX=2u, the machine's CPUs (machine/cpus.c), to which each of
+ * these is a point where another may have its turn.
  */
 #ifndef VERSO_ARCH_CPU_H
 #define VERSO_ARCH_CPU_H
 
 #include <stdint.h>
 
+#ifndef CPU_COUNT_MAX
 #define CPU_COUNT_MAX 1u
+#endif
+
+#if CPU_COUNT_MAX > 1
+
+#include "machine/um.h"
+
+static inline unsigned cpu_number(void)
+{
+    return um_cpu();
+}
+
+static inline uintptr_t cpu_irq_save(void)
+{
+    return um_irq_save();
+}
+
+static inline void cpu_irq_restore(uintptr_t flags)
+{
+    um_irq_restore(flags);
+}
+
+static inline void cpu_relax(void)
+{
+    um_relax();
+}
+
+static inline uint32_t cpu_swap(uint32_t *word, uint32_t value)
+{
+    return um_swap(word, value);
+}
+
+static inline void cpu_release(uint32_t *word, uint32_t value)
+{
+    um_release(word, value);
+}
+
+#else
 
 static inline unsigned cpu_number(void)
 {
@@ -39,5 +79,7 @@ static inline void cpu_release(uint32_t *word, uint32_t value)
 {
     *(volatile uint32_t *)word = value;
 }
+
+#endif
 
 #endif

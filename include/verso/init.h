@@ -17,7 +17,9 @@ struct verso_range {
     bool usable; /* RAM; otherwise never to be handed out, which wins */
 };
 
-/* A mapping made at start: pages [va, va + bytes) to [pa, pa + bytes). */
+/* A mapping made at start: pages [va, va + bytes) to [pa, pa + bytes). RAM that
+ * is handed out has cache type write-back here; frames that several of these
+ * map, one type. */
 struct verso_fixed {
     vaddr_t va;
     uint64_t pa;

@@ -10,7 +10,7 @@ SANITIZE := $(if $(filter-out 0 no,$(SAN)),-fsanitize=address$(comma)undefined \
 # Frame pointers: for backtraces.
 HOSTED := -m32 -fno-pie -fno-omit-frame-pointer -fno-optimize-sibling-calls \
 	$(SANITIZE)
-MACHINE := $(HOSTED) -ffreestanding
+TARGET := $(HOSTED) -ffreestanding
 LINK := $(CC) -m32 -no-pie -z noexecstack $(SANITIZE)
 LINK_NEEDS :=
 
@@ -23,7 +23,7 @@ DEPS := run-um
 BENCH_JSON := build/bench-um.json
 # `make test ARCH=um`: what needs no QEMU.
 TESTS := $(wildcard $(patsubst %,test/%.t,host host-direct host-small host-64 \
-	host-classes heap heap-32 run-um suites))
+	host-classes fuzz heap heap-32 run-um suites))
 
 PORT_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard arch/um/machine/*.c))
 HOST_FLAGS = -std=c17 -O2 -g $(HOSTED) $(WARN) -Iinclude -Iarch/um -Ikernel

@@ -10,10 +10,10 @@ KERNEL_DIRS := kernel/x86 kernel/x86/$(WIDTH)
 
 # No more alignment of the stack than a word: there is no SSE here.
 CLANG := $(findstring clang,$(CC))
-MACHINE_32 := -m32 $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2)
-MACHINE_64 := -m64 -mcmodel=kernel -mno-red-zone \
+TARGET_32 := -m32 $(if $(CLANG),-mstack-alignment=4,-mpreferred-stack-boundary=2)
+TARGET_64 := -m64 -mcmodel=kernel -mno-red-zone \
 	$(if $(CLANG),-mstack-alignment=8,-mpreferred-stack-boundary=3)
-MACHINE := $(MACHINE_$(WIDTH)) -ffreestanding -fno-pic -fno-pie \
+TARGET := $(TARGET_$(WIDTH)) -ffreestanding -fno-pic -fno-pie \
 	-fno-stack-protector -mgeneral-regs-only -fcf-protection=none \
 	-fno-asynchronous-unwind-tables
 LINK_32 := -m elf_i386

@@ -32,6 +32,7 @@ TIMEOUT = int(os.environ.get("TIMEOUT", "30"))
 
 UM = "build/um/verso-test"
 HEAP = "build/heap/64/verso-heap-test"
+FUZZ = "build/um/fuzz-api"
 # Configurations: a word in front of a suite (`direct/paging`), a binary, and
 # its environment. A suite alone is one of `um`.
 CONFIGURATIONS = {
@@ -41,9 +42,10 @@ CONFIGURATIONS = {
     "odd": (UM, {"MEM": "9M"}), # zones meet within a large block
     "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,seed=7"}),
     "heap": (HEAP, {}),
+    "fuzz": (FUZZ, {}), # the corpus of api, each input once
 }
 # With --all these are one run each, the others one a suite.
-WHOLE = {"direct", "small", "odd", "unkind"}
+WHOLE = {"direct", "small", "odd", "unkind", "fuzz"}
 PASSED = re.compile(r"^ok \d+ - ", re.M)
 FAILED = re.compile(r"^not ok \d+ - (\S+?): (.*)$", re.M)
 NAMED = re.compile(r"^(?:not )?ok \d+ - (\S+?): ([^#\n]*)", re.M)
@@ -176,7 +178,7 @@ class Runner:
     def prepare(self):
         """The copy without a mutant: everything must pass there."""
         copy_tree(ROOT, self.base, COPIED)
-        made = build(self.base, [UM, HEAP], JOBS)
+        made = build(self.base, [UM, HEAP, FUZZ], JOBS)
         if made.returncode != 0:
             sys.exit(f"the tree without mutants does not build:\n{made.stdout}")
         if self.everything:

@@ -9,7 +9,7 @@ import sys
 
 SKIP = {".git", "build"}
 SOURCE = re.compile(r"(\.(c|h|S|ld|sh|py|t|mk)|Makefile|(^|/)\.ci/[^/]+)$")
-BINARY = re.compile(r"\.(gz|png|o|a)$")
+BINARY = re.compile(r"\.(gz|png|o|a)$|^test/corpus/")
 # Directories that exist on one machine only.
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+|Users/\w+)/\w")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

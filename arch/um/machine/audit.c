@@ -18,14 +18,7 @@
 
 #define um um_machine
 
-/* Stores that are remembered; a power of two. */
-#define LOG 4096u
-
-static struct {
-    um_phys_t place; /* of the entry */
-    um_entry_t from, to;
-    const void *caller;
-} records[LOG];
+_Alignas(PAGE) union um_log_pages um_log;
 
 /* A sanitizer's, where there is one. */
 void __sanitizer_symbolize_pc(void *pc, const char *format, char *text,
@@ -34,25 +27,25 @@ void __sanitizer_symbolize_pc(void *pc, const char *format, char *text,
 void um_record(
     um_phys_t place, um_entry_t from, um_entry_t to, const void *caller)
 {
-    size_t i = um.stats.stores++ % LOG;
-    records[i].place = place;
-    records[i].from = from;
-    records[i].to = to;
-    records[i].caller = caller;
+    um.stats.stores++;
+    um_log.log.records[um_log.log.count++ % LOG] =
+        (struct um_record){place, from, to, um_cpu(), caller};
 }
 
 static void find_store(struct um_stale *stale, um_phys_t place)
 {
-    size_t kept = um.stats.stores < LOG ? um.stats.stores : LOG;
+    const struct um_log *log = &um_log.log;
+    size_t kept = log->count < LOG ? log->count : LOG;
     for (size_t ago = 0; ago < kept; ago++) {
-        size_t i = (um.stats.stores - 1 - ago) % LOG;
-        if (records[i].place != place || records[i].from == records[i].to)
+        const struct um_record *r = &log->records[(log->count - 1 - ago) % LOG];
+        if (r->place != place || r->from == r->to)
             continue;
         stale->is_known = true;
         stale->ago = ago;
-        stale->from = records[i].from;
-        stale->to = records[i].to;
-        stale->caller = records[i].caller;
+        stale->from = r->from;
+        stale->to = r->to;
+        stale->cpu = r->cpu;
+        stale->caller = r->caller;
         return;
     }
 }
@@ -132,7 +125,7 @@ size_t um_audit(void (*report)(const struct um_stale *stale))
 
 /* The sanitizer's text is a string for each function that was inlined there,
  * and an empty one at the end. */
-static void caller_print(const void *caller)
+void um_caller_print(const void *caller)
 {
     char text[400] = "";
     if (!__sanitizer_symbolize_pc) {
@@ -167,6 +160,8 @@ void um_audit_print(const struct um_stale *stale)
     entry_print("", stale->from);
     entry_print(" became ", stale->to);
     printf(", by");
-    caller_print(stale->caller);
+    if (um_are_several())
+        printf(" CPU %u,", stale->cpu);
+    um_caller_print(stale->caller);
     printf("\n");
 }

@@ -8,6 +8,7 @@
  *     cache.c       the table it is kept in
  *     temper.c      misbehaviour on demand, and the stores it happens between
  *     audit.c       what is cached against what is stored
+ *     cpus.c        several CPUs, and whose turn it is
  */
 #ifndef ARCH_UM_INSIDE_H
 #define ARCH_UM_INSIDE_H
@@ -44,7 +45,7 @@ struct um_cache {
 
 /* What UM= asks for; "1 in N", 0 is never. */
 struct um_temper {
-    unsigned evict, speculate, pdecache, fragment, adrandom, seed;
+    unsigned evict, speculate, pdecache, fragment, adrandom, ackdelay, seed;
 };
 
 struct um_machine {
@@ -69,6 +70,24 @@ struct um_machine {
 };
 
 extern struct um_machine um_machine;
+
+/* The last stores of entries, by any CPU: a ring, the newest at count - 1. */
+#define LOG 4096u /* a power of two */
+struct um_log {
+    size_t count;
+    struct um_record {
+        um_phys_t place; /* of the entry */
+        um_entry_t from, to;
+        unsigned cpu;
+        const void *caller;
+    } records[LOG];
+};
+
+/* Whole pages, so that it can be shared in place. */
+extern union um_log_pages {
+    struct um_log log;
+    unsigned char pages[(sizeof(struct um_log) + PAGE - 1) / PAGE * PAGE];
+} um_log;
 
 /* How the tables translate an address. Arrays are by level; what the walk read
  * are those of `level` to `top`, the others lie above a cached entry. */
@@ -95,6 +114,9 @@ static inline uintptr_t um_va(const struct um_cached *c)
 /* machine.c */
 void um_die(const char *what);
 bool um_is_window(uintptr_t va);
+/* Around a handler: it runs as the supervisor. */
+bool um_user_leave(void);
+void um_user_return(bool was_user);
 /* Tells the kernel, which does not return. */
 void um_machine_check(const char *what, uintptr_t va);
 
@@ -140,9 +162,17 @@ void um_maybe_evict(uintptr_t except);
 void um_mischief_at(uintptr_t va);
 uintptr_t um_random_va(void);
 void um_temper_init(void);
+/* No past, and random numbers of this CPU's own. */
+void um_temper_start(unsigned cpu);
 
 /* audit.c */
 void um_record(
     um_phys_t place, um_entry_t from, um_entry_t to, const void *caller);
+/* " f file:line" and the like, of code that called the machine. */
+void um_caller_print(const void *caller);
+
+/* cpus.c; nothing, where one CPU runs. A switch point, in this code. */
+void um_point(const void *caller);
+bool um_are_several(void);
 
 #endif

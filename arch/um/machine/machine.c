@@ -67,6 +67,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -145,6 +146,19 @@ static void user_enter(void)
     }
 }
 
+bool um_user_leave(void)
+{
+    const bool was_user = um.user;
+    um.user = false;
+    return was_user;
+}
+
+void um_user_return(bool was_user)
+{
+    if (was_user)
+        user_enter();
+}
+
 void um_user(void (*run)(void *arg), void *arg)
 {
     user_enter();
@@ -155,11 +169,9 @@ void um_user(void (*run)(void *arg), void *arg)
 /* Called by the trampoline, on the stack of the access. */
 void um_deliver(uintptr_t va, unsigned code)
 {
-    const bool was_user = um.user;
-    um.user = false;
+    const bool was_user = um_user_leave();
     um.config.fault(va, code);
-    if (was_user)
-        user_enter();
+    um_user_return(was_user);
 }
 
 /* ---- signals ---- */
@@ -216,6 +228,7 @@ void um_invalidate(uintptr_t va)
 {
     if (!um_is_window(va))
         return;
+    um_point(__builtin_return_address(0));
     um.stats.invalidations++;
     um_mischief_at(va);
     um_note(va);
@@ -233,14 +246,22 @@ static void flush(bool but_global)
 
 void um_invalidate_all(void)
 {
+    um_point(__builtin_return_address(0));
     flush(false);
 }
 
 void um_root_load(uint32_t root_pfn)
 {
+    um_point(__builtin_return_address(0));
     um.root = (um_phys_t)root_pfn * PAGE;
     um.on = true;
     flush(true);
+}
+
+void um_reset(void)
+{
+    um.on = false;
+    um_drop_all(false);
 }
 
 uint32_t um_root(void)
@@ -289,6 +310,37 @@ const struct um_stats *um_stats(void)
     return &um.stats;
 }
 
+#ifdef __i386__
+/*
+ * The end of a signal, rt_sigreturn, as any other system call. Linux's own for
+ * 32-bit processes is an int 0x80, of which some virtual machines make 7 us:
+ * more than all the rest of a fill. The call stores 16 bytes into the signal's
+ * frame, where the kernel reads no more.
+ */
+__asm__("    .text\n"
+        "um_restorer:\n"
+        "    addl $16, %esp\n"
+        "    movl $173, %eax\n" /* rt_sigreturn */
+        "    call *%gs:16\n");  /* the C library's: __kernel_vsyscall */
+void um_restorer(void);
+
+/* The C library has no way to say this; it and the sanitizers have seen the
+ * rest of the action by now. */
+static void restorer_init(const struct sigaction *action)
+{
+    const unsigned long flags = (unsigned long)action->sa_flags | 0x04000000;
+    const unsigned long kernel_action[] = {(unsigned long)action->sa_sigaction,
+        flags, (unsigned long)um_restorer, 0, 0};
+    if (syscall(SYS_rt_sigaction, SIGSEGV, kernel_action, NULL, 8) != 0)
+        um_die("rt_sigaction");
+}
+#else
+static void restorer_init(const struct sigaction *action)
+{
+    (void)action;
+}
+#endif
+
 /* A signal stack, unless the sanitizer has made one: the interrupted stack may
  * itself be in the window, or full. */
 static void signals_init(void)
@@ -305,6 +357,7 @@ static void signals_init(void)
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGSEGV, &action, &next_action) != 0)
         um_die("sigaction");
+    restorer_init(&action);
 }
 
 /* What is not asked for. A mirror fills what its entry of a root of UM_LEVELS

@@ -34,6 +34,7 @@ static const struct word {
     {"pdecache", offsetof(struct um_temper, pdecache)},
     {"fragment", offsetof(struct um_temper, fragment)},
     {"adrandom", offsetof(struct um_temper, adrandom)},
+    {"ackdelay", offsetof(struct um_temper, ackdelay)},
     {"seed", offsetof(struct um_temper, seed)},
 };
 
@@ -44,6 +45,7 @@ const char *um_words(void)
            "pdecache=1   keep entries for tables until an invalidation\n"
            "fragment=N   fill other parts of a large page at one in N\n"
            "adrandom=N   set accessed or dirty at one in N stores\n"
+           "ackdelay=N   take an interrupt up to N switch points late\n"
            "seed=N       of all that\n";
 }
 
@@ -66,6 +68,11 @@ static const char *word_parse(const char *text, struct um_temper *temper)
     return NULL;
 }
 
+static void random_start(unsigned cpu)
+{
+    um.random = (0x9e3779b97f4a7c15ull + cpu) ^ um.temper.seed;
+}
+
 bool um_misbehave(const char *text)
 {
     struct um_temper temper = {0};
@@ -74,7 +81,9 @@ bool um_misbehave(const char *text)
     if (!text)
         return false;
     um.temper = temper;
-    um.random = 0x9e3779b97f4a7c15ull ^ temper.seed;
+    memset(um.recent, 0, sizeof(um.recent));
+    um.recent_next = 0;
+    random_start(0);
     um_drop_uppers();
     return true;
 }
@@ -84,14 +93,21 @@ bool um_sets_use(void)
     return um.temper.speculate != 0 || um.temper.adrandom != 0;
 }
 
+void um_temper_start(unsigned cpu)
+{
+    random_start(cpu);
+    um.recent_next = 0;
+    for (unsigned i = 0; i < RECENT; i++)
+        um_note(um_window());
+}
+
 void um_temper_init(void)
 {
     const char *text = getenv("UM");
     um.leader = calloc(um.config.ram_bytes / PAGE, sizeof(*um.leader));
     if (!um.leader)
         um_die("no memory");
-    for (unsigned i = 0; i < RECENT; i++)
-        um_note(um_window());
+    um_temper_start(0);
     if (um_misbehave(text ? text : ""))
         return;
     fprintf(stderr, "um: UM=%s: not understood; known are, with commas:\n%s",
@@ -265,20 +281,24 @@ static void has_stored(
 
 void um_store(um_entry_t *at, um_entry_t raw)
 {
+    um_point(__builtin_return_address(0));
     mischief(um_place_of(at));
     um_entry_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
     has_stored(at, old, raw, __builtin_return_address(0));
     mischief(um_place_of(at));
+    um_point(__builtin_return_address(0));
 }
 
 bool um_replace(um_entry_t *at, um_entry_t *old, um_entry_t raw)
 {
     const um_entry_t before = *old;
+    um_point(__builtin_return_address(0));
     mischief(um_place_of(at));
     bool done = __atomic_compare_exchange_n(
         at, old, raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     if (done)
         has_stored(at, before, raw, __builtin_return_address(0));
     mischief(um_place_of(at));
+    um_point(__builtin_return_address(0));
     return done;
 }

@@ -201,7 +201,8 @@ static void large_count(uintptr_t va, const struct um_look *look)
     large->fragments++;
 }
 
-static void fill(uintptr_t va, const struct um_look *look)
+/* The host maps it now, if it is `touched`; or when it will be. */
+static void fill(uintptr_t va, const struct um_look *look, bool touched)
 {
     struct um_cached *c;
     bool was_open = false;
@@ -220,7 +221,8 @@ static void fill(uintptr_t va, const struct um_look *look)
     c->dirty = (look->entry & UM_ENTRY_W) && (look->at[c->level] & UM_ENTRY_D);
     c->open = was_open;
     memcpy(c->place, look->place, sizeof(c->place));
-    um_open(c);
+    if (touched || was_open)
+        um_open(c);
     if (c->level > 0)
         large_count(va, look);
     um.globals += (c->entry & UM_ENTRY_G) != 0;
@@ -371,7 +373,7 @@ static void fill_fragments(uintptr_t va, const struct um_look *look)
             um.tlb.count >= TLB_SIZE)
             continue;
         other.entry = part_of(look->entry, look->level, beside);
-        fill(beside, &other);
+        fill(beside, &other, false);
     }
 }
 
@@ -398,7 +400,7 @@ bool um_walk(uintptr_t va, unsigned access, unsigned *code)
     um_entry_t use = UM_ENTRY_A | (access & UM_FAULT_WRITE ? UM_ENTRY_D : 0);
     um_set(look.place[look.level], use);
     look.at[look.level] |= use;
-    fill(va, &look);
+    fill(va, &look, true);
     um_note(va);
     if (look.level > 0 && um_one_in(um.temper.fragment))
         fill_fragments(va, &look);
@@ -415,7 +417,7 @@ bool um_prefetch(uintptr_t va)
     if (!look.present)
         return false;
     um_set(look.place[look.level], UM_ENTRY_A);
-    fill(va, &look);
+    fill(va, &look, false);
     um.stats.speculated++;
     return true;
 }

@@ -76,6 +76,8 @@ unsigned um_mirror_slot(void);
 /* What the CPU does. A root load keeps nothing but global pages; paging is off
  * before the first, and every access to a window is a machine check then. */
 void um_root_load(uint32_t root_pfn);
+/* As before the first: for another start of what runs on it. RAM stays. */
+void um_reset(void);
 uint32_t um_root(void);
 bool um_is_on(void);
 unsigned um_levels(void);
@@ -119,6 +121,7 @@ struct um_stale {
     bool is_known;       /* a recent store changed it: */
     size_t ago;          /* how many entry stores ago; 0: the last one */
     um_entry_t from, to; /* it replaced this by that */
+    unsigned cpu;        /* on this CPU */
     const void *caller;  /* and returned to there */
 };
 
@@ -141,5 +144,80 @@ struct um_stats {
     size_t faults;        /* given to the handler */
 };
 const struct um_stats *um_stats(void);
+
+/* ---- several CPUs ----
+ *
+ * A process each, of which one runs at a time; theory in cpus.c. RAM is shared,
+ * all else is each one's own but for what the next two make shared. What
+ * is_table reads must be. */
+
+#define UM_CPUS        8u
+#define UM_PREEMPTIONS 4u
+
+/* Zeroed memory, for all CPUs of later runs. */
+void *um_shared(size_t bytes);
+/* Makes what is there shared, in place; whole pages: see README.md. Once. */
+void um_share(void *start, size_t bytes);
+
+/* Where the CPU changes though it need not: at one in four switch points, by
+ * a seed; or at these, counted from 0, ascending. */
+struct um_schedule {
+    bool by_seed;
+    uint64_t seed;
+    unsigned count;
+    uint32_t at[UM_PREEMPTIONS];
+};
+
+struct um_cpus {
+    unsigned count;
+    unsigned seconds; /* before the whole is given up; 0: 20 */
+    /* Not 0: the whole ends, with that exit status. A CPU that returns 0 goes
+     * on taking interrupts until all have. */
+    int (*run)(unsigned cpu, void *arg);
+    /* Of um_ipi; runs on the CPU that takes it, with interrupts off. */
+    void (*interrupt)(unsigned cpu, void *arg);
+    void
+        *arg; /* the same for all; what it points to is shared if you make it */
+    struct um_schedule schedule;
+};
+
+struct um_cpus_end {
+    enum {
+        UM_CPUS_DONE,
+        UM_CPUS_ENDED,    /* a process ended: exit, crash, run() not 0 */
+        UM_CPUS_DEADLOCK, /* nothing but um_relax on any CPU, for long */
+        UM_CPUS_TIMEOUT   /* no switch point reached in time */
+    } how;
+    unsigned count; /* of CPUs */
+    unsigned cpu;   /* that ended, found the deadlock, or had the turn */
+    int status;     /* as of waitpid */
+    uint32_t points;
+    uint64_t trace; /* a hash of all switch points: which CPU, in what code */
+    struct um_schedule schedule;
+};
+
+/* Forks a process for each CPU, with an empty TLB and the caller's root, and
+ * waits for all; none is left. Output goes to stdout in the order of running.
+ * False: something other than UM_CPUS_DONE. */
+bool um_cpus_run(const struct um_cpus *cpus, struct um_cpus_end *end);
+
+/* All schedules with up to so many preemptions (of two CPUs; with more, the
+ * next one follows): runs each, reset() before it, up to the first that does
+ * not end well. Returns how many were run. */
+size_t um_cpus_explore(const struct um_cpus *cpus, unsigned preemptions,
+    void (*reset)(void *arg), struct um_cpus_end *end);
+
+/* How the last run ended, and who was where. */
+void um_cpus_print(const struct um_cpus_end *end);
+
+/* What a CPU does. All these work, and switch nothing, outside of a run. */
+unsigned um_cpu(void);
+void um_step(void);  /* a switch point */
+void um_relax(void); /* spinning: another CPU's turn */
+uint32_t um_swap(uint32_t *word, uint32_t value);
+void um_release(uint32_t *word, uint32_t value);
+uintptr_t um_irq_save(void); /* interrupts off; returns what restore wants */
+void um_irq_restore(uintptr_t flags);
+void um_ipi(uint32_t cpus); /* bit n: CPU n; its own is allowed */
 
 #endif

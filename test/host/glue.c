@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - the suites in a Linux process, on the simulated machine (arch/um).
+ * glue.c - Verso in a Linux process, on the simulated machine (arch/um).
  *
  * This file is to that machine what kernel/x86 is to a PC: host.h's functions,
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
- * Environment: MEM=64M, SEED=0x..., ACCESSOR=mirror|direct, LARGE=0 (no large
+ * Environment: MEM=64M, ACCESSOR=mirror|direct, LARGE=0 (no large
  * pages; LARGE=1: none of 1 GiB), GLOBAL=0 (no global ones), LEVELS=5,
- * SUITE=name or name/test, CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
+ * CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
  * structure that is not as it should be: boot_spoil). What it lays out:
  *
  *     32-bit      64-bit
@@ -27,6 +27,7 @@
 
 #include "../../kernel/machine.h"
 #include "../test.h"
+#include "glue.h"
 
 #ifdef __x86_64__
 #define TEST_BYTES    0x100000000u
@@ -47,12 +48,15 @@ void __sanitizer_print_stack_trace(void) __attribute__((weak));
 static struct {
     struct verso_boot boot;
     struct verso_range map[1];
-    struct verso_fixed fixed[1];
+    struct verso_fixed fixed[2];
     sigjmp_buf panic_back, probe_back;
-    bool catching, probing, in_interrupt;
+    bool catching, probing, in_interrupt, quiet;
     int probe_code; /* what machine_access() is to say */
+    size_t ram_bytes;
     char *message;
     size_t room;
+    char *captured; /* NULL: what is printed goes to stdout */
+    size_t captured_room;
 } host;
 
 VERSO_NORETURN static void bail_out(const char *what)
@@ -61,7 +65,7 @@ VERSO_NORETURN static void bail_out(const char *what)
     fflush(stdout);
     if (__sanitizer_print_stack_trace)
         __sanitizer_print_stack_trace();
-    _Exit(70);
+    exit(70); /* not at once: a fuzzer keeps the input first */
 }
 
 /* ---- host.h ---- */
@@ -76,11 +80,32 @@ void verso_host_panic(const char *message)
     bail_out(message);
 }
 
+void test_capture(char *text, size_t room)
+{
+    host.captured = text;
+    host.captured_room = room;
+    if (text != NULL)
+        text[0] = 0;
+}
+
+static void capture(const char *text, size_t bytes)
+{
+    while (bytes-- > 0 && host.captured_room > 1) {
+        *host.captured++ = *text++;
+        host.captured_room--;
+    }
+    *host.captured = 0;
+}
+
 /* The text may lie in the window, where a system call cannot read it. */
 void verso_host_log(const char *text, size_t bytes)
 {
     char copy[256];
-    while (bytes > 0) {
+    if (host.captured != NULL) {
+        capture(text, bytes);
+        return;
+    }
+    while (bytes > 0 && !host.quiet) {
         size_t part = bytes < sizeof(copy) ? bytes : sizeof(copy);
         memcpy(copy, text, part);
         fwrite(copy, 1, part, stdout);
@@ -172,8 +197,11 @@ const char *machine_symbol(vaddr_t address, size_t *offset)
     return NULL;
 }
 
+/* The host has more, but a kernel has not. */
 void *machine_pages(size_t pages)
 {
+    if (pages > host.ram_bytes >> VERSO_PAGE_SHIFT)
+        return NULL;
     void *at = mmap(NULL, pages << VERSO_PAGE_SHIFT, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return at == MAP_FAILED ? NULL : at;
@@ -362,6 +390,19 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         host.fixed[0].va = PAGING_WINDOW;
     if (strcmp(how, "fixed-too-high") == 0)
         host.fixed[0].pa = (uint64_t)1 << (sizeof(verso_phys_t) == 4 ? 32 : 44);
+    if (strcmp(how, "fixed-too-long") == 0)
+        host.fixed[0].bytes = UINT64_MAX - (VERSO_PAGE_SIZE - 1);
+    if (strcmp(how, "fixed-cache-7") == 0)
+        host.fixed[0].flags |= VERSO_CACHE_MASK;
+    if (strcmp(how, "fixed-uncached-ram") == 0)
+        host.fixed[0] = (struct verso_fixed){0x50000000, UM_RAM_START,
+            ram_bytes, VERSO_RW | VERSO_CACHE_UC, "odd"};
+    if (strcmp(how, "fixed-twice") == 0) {
+        host.fixed[0].pa = 0; /* no RAM */
+        host.fixed[1] = (struct verso_fixed){0x50100000, 15 * VERSO_PAGE_SIZE,
+            VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "even"};
+        boot->fixed_count = 2;
+    }
     if (strcmp(how, "window-in-heap") == 0)
         boot->window = HEAP_START + 5 * VERSO_PAGE_SIZE;
     if (strcmp(how, "no-window") == 0)
@@ -401,11 +442,14 @@ static void boot_classes(const char *text)
     }
 }
 
-int main(int argc, char **argv)
+void glue_quiet(bool quiet)
 {
-    const char *suite = argc > 1 ? argv[1] : option("SUITE", NULL);
-    size_t ram_bytes = parse_bytes(option("MEM", "64M"));
-    struct um_config config = {.ram_bytes = ram_bytes,
+    host.quiet = quiet;
+}
+
+void glue_start_machine(void)
+{
+    struct um_config config = {
         .levels = (unsigned)strtoul(option("LEVELS", "0"), NULL, 0),
         .no_large = strcmp(option("LARGE", "2"), "0") == 0,
         .no_huge = strcmp(option("LARGE", "2"), "1") == 0,
@@ -413,16 +457,27 @@ int main(int argc, char **argv)
         .fault = on_fault,
         .machine_check = on_machine_check,
         .is_table = is_table};
+    host.ram_bytes = parse_bytes(option("MEM", "64M"));
+    config.ram_bytes = host.ram_bytes;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    test_seed = strtoull(option("SEED", "0"), NULL, 0);
     um_init(&config);
-    boot_fill(ram_bytes, strcmp(option("ACCESSOR", "mirror"), "direct") == 0);
+}
+
+struct verso_boot *glue_boot(void)
+{
+    return &host.boot;
+}
+
+void glue_start(void)
+{
+    glue_start_machine();
+    boot_fill(
+        host.ram_bytes, strcmp(option("ACCESSOR", "mirror"), "direct") == 0);
     boot_classes(option("CLASSES", NULL));
-    boot_spoil(option("BOOT", ""), ram_bytes);
+    boot_spoil(option("BOOT", ""), host.ram_bytes);
     if (strcmp(option("BOOT", ""), "early") == 0)
         ask_early();
     int err = verso_init(&host.boot);
     if (err != 0)
         bail_out(verso_err_name(err));
-    return test_main(suite) == 0 ? 0 : 1;
 }
