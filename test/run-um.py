@@ -177,6 +177,7 @@ def test_terminal(tap):
 
 
 def test_bench(tap):
+    os.environ["BENCH_TESTS"] = "no"  # those are run anyway
     status, output = make_run("TRACE=traces/jq.rep.gz", target="bench")
     with open(os.path.join(boot.ROOT, "build/bench-um.json"),
               encoding="utf-8") as file:

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Usage: bench-tests.sh (by make bench ARCH=um): what the tests cost and reach,
 # as figures: the suites under ASan, the fuzzer's rate, mutants killed, lines
-# and branches run. What they print otherwise is kept in build/bench-tests/.
+# and branches run. What they print otherwise is kept in build/bench-tests/. With
+# BENCH_TESTS=no in the environment: nothing.
 set -eu
+if [ "${BENCH_TESTS:-yes}" = no ]; then exit 0; fi
 cd "$(dirname "$0")/.."
+# Not with the settings of the make that runs us (ARCH=um).
+unset MAKEFLAGS MAKEOVERRIDES ARCH
 make=${MAKE:-make}
 out=build/bench-tests
 mkdir -p "$out"

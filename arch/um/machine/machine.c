@@ -324,22 +324,22 @@ __asm__("    .text\n"
         "    call *%gs:16\n");  /* the C library's: __kernel_vsyscall */
 void um_restorer(void);
 
+#endif
+
 /* The C library has no way to say this; it and the sanitizers have seen the
  * rest of the action by now. */
 static void restorer_init(const struct sigaction *action)
 {
+#ifdef __i386__
     const unsigned long flags = (unsigned long)action->sa_flags | 0x04000000;
     const unsigned long kernel_action[] = {(unsigned long)action->sa_sigaction,
         flags, (unsigned long)um_restorer, 0, 0};
     if (syscall(SYS_rt_sigaction, SIGSEGV, kernel_action, NULL, 8) != 0)
         um_die("rt_sigaction");
-}
 #else
-static void restorer_init(const struct sigaction *action)
-{
-    (void)action;
-}
+    (void)action; /* 64-bit ones return by a system call that is cheap */
 #endif
+}
 
 /* A signal stack, unless the sanitizer has made one: the interrupted stack may
  * itself be in the window, or full. */
