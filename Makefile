@@ -68,6 +68,7 @@ help:
 	@echo '  SEED=N  of the randomised tests   SUITE=NAME  one suite in the kernel'
 	@echo '  MUTANT=012  of the mutants, those whose names begin so'
 	@echo '  CC=$(CC)  gcc or clang   CFLAGS=  more flags, as -DVERSO_DEBUG=1'
+	@echo '  MACHINE=q35  of QEMU: pc, q35, microvm'
 	@echo '  ACCESSOR=direct  tables through a direct map, not through the mirror'
 	@echo '  WORDS="..."  more words for the kernel, as crash=null'
 	@echo '  SAN=1  with ARCH=um: under ASan and UBSan'
@@ -86,9 +87,12 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 comma := ,
 TESTS := $(wildcard test/*.t)
 PORT_OBJS :=
-# MACHINE, LINK, RUNNER and the like:
+# Directories of arch/ and kernel/, where a port does not say otherwise.
+PORT := $(ARCH)
+KERNEL_DIRS := kernel/$(ARCH)
+# TARGET, LINK, RUNNER and the like:
 include kernel/$(ARCH)/port.mk
-PRODUCT := -std=c17 -O2 -g $(MACHINE) $(WARN) -Iinclude -Iarch/$(ARCH)
+PRODUCT := -std=c17 -O2 -g $(TARGET) $(WARN) -Iinclude -Iarch/$(PORT)
 LIB_FLAGS := $(PRODUCT) -Wframe-larger-than=512
 KERNEL_FLAGS := $(PRODUCT) -Ikernel
 TEST_FLAGS := $(PRODUCT) -Isrc -Ikernel -Itest
@@ -144,7 +148,7 @@ lib: $(foreach p,$(PARTS),$(ARCHIVE_$(p)))
 # ---- the kernel, with and without injection of failures ----
 
 KERNEL_OBJS := $(patsubst %,$(O)/%.o,$(basename \
-	$(wildcard kernel/*.c kernel/$(ARCH)/*.c kernel/$(ARCH)/*.S)))
+	$(wildcard $(foreach d,kernel $(KERNEL_DIRS),$(d)/*.c $(d)/*.S))))
 SUITE_OBJS := $(patsubst %.c,$(O)/%.o,$(filter-out test/inject%.c, \
 	$(wildcard test/*.c)))
 
@@ -166,7 +170,7 @@ $(O)/kernel/%.o: kernel/%.c $(O)/flags
 $(O)/kernel/%.o: kernel/%.S $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
-	$(Q)$(CC) $(MACHINE) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(TARGET) -MMD -MP -c -o $@ $<
 $(O)/test/%.o: test/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
@@ -175,7 +179,7 @@ $(O)/test/%.o: test/%.c $(O)/flags
 # Linked twice: the names of the functions are known after the first time.
 $(O)/%.o: $(O)/%.S
 	$(call say,cc   $@)
-	$(Q)$(CC) $(MACHINE) -c -o $@ $<
+	$(Q)$(CC) $(TARGET) -c -o $@ $<
 $(O)/no-symbols.S: tools/symbols.sh
 	@mkdir -p $(@D)
 	$(call say,make $@)
@@ -199,6 +203,7 @@ VERSO := $(B)/verso$(IMAGE_END)
 kernel: $(patsubst %,$(B)/%$(IMAGE_END),$(IMAGES))
 
 -include $(wildcard $(O)/lib/*/*.d $(O)/kernel/*.d $(O)/kernel/*/*.d \
+	$(O)/kernel/*/*/*.d \
 	$(O)/test/*.d $(O)/arch/*/*/*.d)
 
 # ---- running ----

@@ -46,6 +46,7 @@ struct figure {
     const char *name;
     const char *unit;
     uint32_t goal;     /* in thousandths; 0: none */
+    uint32_t goal_64;  /* of the 64-bit kernel; 0: the same */
     unsigned decimals; /* of value and goal */
     bool at_least;     /* goal>= */
 };
@@ -152,14 +153,21 @@ static void print_arch(void)
     verso_print("%.*s", (int)length, name);
 }
 
+static uint32_t goal_of(const struct figure *figure)
+{
+    const bool is_64 = sizeof(vaddr_t) == 8 && figure->goal_64 != 0;
+    return is_64 ? figure->goal_64 : figure->goal;
+}
+
 static void print_goal(const struct figure *figure, bool reached)
 {
-    if (figure->goal == 0) {
+    const uint32_t goal = goal_of(figure);
+    if (goal == 0) {
         verso_print(" info");
         return;
     }
     verso_print(" goal%s", figure->at_least ? ">=" : "<=");
-    print_fixed(figure->goal, figure->goal % 1000 == 0 ? 0 : figure->decimals);
+    print_fixed(goal, goal % 1000 == 0 ? 0 : figure->decimals);
     verso_print(" reached=%s", reached ? "yes" : "no");
     if (reached)
         bench.reached++;
@@ -184,7 +192,7 @@ static void figure_begin(const struct figure *figure, uint64_t value)
 {
     value = figure_round(figure, value);
     bool reached =
-        figure->at_least ? value >= figure->goal : value <= figure->goal;
+        figure->at_least ? value >= goal_of(figure) : value <= goal_of(figure);
 
     verso_print("figure ");
     print_arch();
@@ -367,6 +375,27 @@ static NO_INLINE void run_area16(void *arg)
         verso_area_free(area);
 }
 
+static NO_INLINE void run_area4096(void *arg)
+{
+    void *area = verso_area_alloc(BENCH_PAGES, VERSO_AREA_MAPPED);
+    (void)arg;
+    if (area == NULL)
+        bench.failed = true;
+    else
+        verso_area_free(area);
+}
+
+/* Addresses alone. */
+static NO_INLINE void run_area1(void *arg)
+{
+    void *area = verso_area_alloc(1, VERSO_AREA_BARE);
+    (void)arg;
+    if (area == NULL)
+        bench.failed = true;
+    else
+        verso_area_free(area);
+}
+
 static void bench_areas(void)
 {
     static const struct figure few = {
@@ -375,10 +404,23 @@ static void bench_areas(void)
         .name = "area_n100000", .unit = "insn", .goal = 400000, .decimals = 1};
     static const struct figure ratio = {
         .name = "area_flatness", .unit = "ratio", .goal = 1200, .decimals = 3};
-    static const struct figure area16 = {
-        .name = "area16", .unit = "insn", .goal = 1500000, .decimals = 1};
+    static const struct figure area16 = {.name = "area16",
+        .unit = "insn",
+        .goal = 1500000,
+        .goal_64 = 1200000,
+        .decimals = 1};
+    static const struct figure area4096 = {.name = "area4096_page",
+        .unit = "insn",
+        .goal_64 = 50000,
+        .decimals = 1};
+    static const struct figure area1 = {
+        .name = "area1", .unit = "insn", .goal_64 = 250000, .decimals = 1};
     static const struct work work16 = {
         .run = run_area16, .rounds = 2000, .steps = 4, .units = 1};
+    static const struct work work4096 = {
+        .run = run_area4096, .rounds = 4, .steps = 1, .units = BENCH_PAGES};
+    static const struct work work1 = {
+        .run = run_area1, .rounds = 2000, .steps = 4, .units = 1};
     uint64_t a = bench_areas_of(&few, 1000);
     uint64_t b = bench_areas_of(&many, 100000);
 
@@ -389,6 +431,8 @@ static void bench_areas(void)
         verso_print("\n");
     }
     (void)figure_run(&area16, &work16);
+    (void)figure_run(&area4096, &work4096);
+    (void)figure_run(&area1, &work1);
 }
 
 /* ---- page tables ---- */
@@ -445,6 +489,23 @@ static void range_choose(void *arg)
         ((vaddr_t)bench_random_below(BENCH_PAGES) << VERSO_PAGE_SHIFT);
 }
 
+/* All is mapped, and may be written to. */
+static void range_protect(void *arg)
+{
+    struct range *range = arg;
+    range_map(arg);
+    if (verso_protect((vaddr_t)range->area, BENCH_PAGES, VERSO_RW) != VERSO_OK)
+        bench.failed = true;
+}
+
+static NO_INLINE void run_protect(void *arg)
+{
+    struct range *range = arg;
+    if (verso_protect((vaddr_t)range->area, BENCH_PAGES, VERSO_READ) !=
+        VERSO_OK)
+        bench.failed = true;
+}
+
 static NO_INLINE void run_query(void *arg)
 {
     struct range *range = arg;
@@ -486,10 +547,20 @@ static void range_destroy(struct range *range)
 
 static void bench_paging(void)
 {
-    static const struct figure map = {
-        .name = "map_page", .unit = "insn", .goal = 16000, .decimals = 1};
-    static const struct figure unmap = {
-        .name = "unmap_page", .unit = "insn", .goal = 12000, .decimals = 1};
+    static const struct figure map = {.name = "map_page",
+        .unit = "insn",
+        .goal = 16000,
+        .goal_64 = 12000,
+        .decimals = 1};
+    static const struct figure unmap = {.name = "unmap_page",
+        .unit = "insn",
+        .goal = 12000,
+        .goal_64 = 9000,
+        .decimals = 1};
+    static const struct figure protect = {.name = "protect_page",
+        .unit = "insn",
+        .goal_64 = 10000,
+        .decimals = 1};
     static const struct figure query = {
         .name = "query", .unit = "insn", .goal = 60000, .decimals = 1};
     struct range range;
@@ -497,6 +568,7 @@ static void bench_paging(void)
     if (!range_create(&range)) {
         figure_missing(&map, "no-memory");
         figure_missing(&unmap, "no-memory");
+        figure_missing(&protect, "no-memory");
         figure_missing(&query, "no-memory");
     } else {
         struct work work = {.prepare = range_unmap,
@@ -509,6 +581,9 @@ static void bench_paging(void)
         work.prepare = range_map;
         work.run = run_unmap;
         (void)figure_run(&unmap, &work);
+        work.prepare = range_protect;
+        work.run = run_protect;
+        (void)figure_run(&protect, &work);
         work = (struct work){.prepare = range_choose,
             .run = run_query,
             .arg = &range,
@@ -518,6 +593,41 @@ static void bench_paging(void)
         (void)figure_run(&query, &work);
     }
     range_destroy(&range);
+}
+
+/* A GiB, aligned, of frames in a row: where no RAM is, in the tests' window and
+ * what follows it. */
+#define GIB_PAGES ((size_t)1 << (30 - VERSO_PAGE_SHIFT))
+#define GIB_FRAME pfn_make(0xc000000u)
+
+static NO_INLINE void run_gib(void *arg)
+{
+    (void)arg;
+    if (verso_map(machine_test_window(), GIB_FRAME, GIB_PAGES, VERSO_RW) !=
+        VERSO_OK)
+        bench.failed = true;
+}
+
+static void gib_unmap(void *arg)
+{
+    (void)arg;
+    if (verso_unmap(machine_test_window(), GIB_PAGES) != VERSO_OK)
+        bench.failed = true;
+}
+
+static void bench_gib(void)
+{
+    static const struct figure map = {
+        .name = "map_1g", .unit = "insn", .goal_64 = 3500000, .decimals = 1};
+    static const struct work work = {.prepare = gib_unmap,
+        .run = run_gib,
+        .rounds = 4,
+        .steps = 1,
+        .units = 1};
+    if (sizeof(vaddr_t) == 4) /* there is no room */
+        return;
+    (void)figure_run(&map, &work);
+    gib_unmap(NULL);
 }
 
 /* ---- frames ---- */
@@ -599,8 +709,11 @@ static NO_INLINE void run_touch_call(void *arg)
 
 static void bench_touch(void)
 {
-    static const struct figure first = {
-        .name = "first_touch", .unit = "insn", .goal = 500000, .decimals = 1};
+    static const struct figure first = {.name = "first_touch",
+        .unit = "insn",
+        .goal = 500000,
+        .goal_64 = 400000,
+        .decimals = 1};
     static const struct figure call = {
         .name = "first_touch_call", .unit = "insn", .decimals = 1};
     struct touch touch = {.area = NULL};
@@ -687,6 +800,7 @@ int bench_main(void)
     bench_objects();
     bench_areas();
     bench_paging();
+    bench_gib();
     bench_frames();
     bench_touch();
     bench_trace();

@@ -69,6 +69,7 @@ static void crash_free(void)
     void *volatile again = object;
     verso_free(object);
     verso_free(again);
+    again = NULL; /* so that it is called from here, not jumped to */
 }
 
 static const struct {

@@ -46,6 +46,13 @@ const char *machine_symbol(vaddr_t address, size_t *offset);
 void *machine_pages(size_t pages);
 void machine_pages_free(void *address, size_t pages);
 
+/* Addresses that nobody else uses: for those tables (pages.c), and for the
+ * tests; that one begins where a large page of any size may. */
+#define OWN_WINDOW_PAGES  0x10000u
+#define TEST_WINDOW_PAGES 0x10000u
+vaddr_t machine_own_window(void);
+vaddr_t machine_test_window(void);
+
 /* Name of the port and the machine, for the first line of the report. */
 const char *machine_name(void);
 
@@ -55,6 +62,7 @@ const struct verso_boot *machine_boot(void);
 /* Where the page tables show through their mirror. */
 struct machine_mirror {
     unsigned slot;     /* entry of the root that names the root */
+    unsigned bits;     /* of an address that choose an entry, at each level */
     vaddr_t tables;    /* first byte of the window: the tables, in order */
     vaddr_t directory; /* the root itself, a page within it */
     uint64_t bytes;    /* size of the window */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pages.c - pages for the kernel's own tables (the replay's), outside the
- * heap, so that the heap's figures are the heap's alone. Machines keep these
- * addresses free for it.
+ * heap, so that the heap's figures are the heap's alone.
  *
- *     0x60000000                                              0x70000000
+ *     machine_own_window()                        OWN_WINDOW_PAGES
  *     | used | free | used ... first fit, a bit a page                 |
  *
  * Frames come one by one, in batches so that a flush serves many.
@@ -14,11 +13,9 @@
 
 #include "machine.h"
 
-#define WINDOW_START 0x60000000u
-#define WINDOW_PAGES 0x10000u
-#define BATCH        64u
+#define BATCH 64u
 
-static uint32_t used[WINDOW_PAGES / 32];
+static uint32_t used[OWN_WINDOW_PAGES / 32];
 
 static bool is_used(size_t page)
 {
@@ -33,21 +30,21 @@ static void mark(size_t page, size_t pages, bool value)
     }
 }
 
-/* The first free run; WINDOW_PAGES if there is none. */
+/* The first free run; OWN_WINDOW_PAGES if there is none. */
 static size_t find_run(size_t pages)
 {
     size_t run = 0;
-    for (size_t i = 0; i < WINDOW_PAGES; i++) {
+    for (size_t i = 0; i < OWN_WINDOW_PAGES; i++) {
         run = is_used(i) ? 0 : run + 1;
         if (run == pages)
             return i + 1 - pages;
     }
-    return WINDOW_PAGES;
+    return OWN_WINDOW_PAGES;
 }
 
 static vaddr_t page_address(size_t page)
 {
-    return WINDOW_START + ((vaddr_t)page << VERSO_PAGE_SHIFT);
+    return machine_own_window() + ((vaddr_t)page << VERSO_PAGE_SHIFT);
 }
 
 /* Frames for at most BATCH pages at `va`, mapped; or nothing. */
@@ -99,7 +96,7 @@ static void release(size_t page, size_t pages)
 void *machine_pages(size_t pages)
 {
     size_t page = find_run(pages);
-    if (pages == 0 || page == WINDOW_PAGES)
+    if (pages == 0 || page == OWN_WINDOW_PAGES)
         return NULL;
     for (size_t done = 0; done < pages; done += BATCH) {
         if (!back_batch(page_address(page + done), batch_of(pages - done))) {
@@ -113,7 +110,7 @@ void *machine_pages(size_t pages)
 
 void machine_pages_free(void *address, size_t pages)
 {
-    size_t page = ((vaddr_t)address - WINDOW_START) >> VERSO_PAGE_SHIFT;
+    size_t page = ((vaddr_t)address - machine_own_window()) >> VERSO_PAGE_SHIFT;
     release(page, pages);
     mark(page, pages, false);
 }

@@ -7,14 +7,10 @@
 #include "kernel.h"
 #include "machine.h"
 
-/* Between pages.c's window and the heap. */
-#define TEST_WINDOW_START 0x70000000u
-#define TEST_WINDOW_PAGES 0x10000u
-
 vaddr_t test_window(size_t *pages)
 {
     *pages = TEST_WINDOW_PAGES;
-    return TEST_WINDOW_START;
+    return machine_test_window();
 }
 
 /* Decimal, or hexadecimal after 0x; other characters end it. */

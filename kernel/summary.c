@@ -28,7 +28,7 @@ struct region {
 static struct {
     struct region regions[REGIONS_MAX];
     size_t region_count;
-    char frames_note[48], mirror_note[64], heap_note[48];
+    char frames_note[48], mirror_note[64], root_note[64], heap_note[48];
     struct archive_file shown; /* the trace whose slabs are shown */
     size_t shown_peak;         /* after so many operations; 0: none */
 } summary;
@@ -85,7 +85,8 @@ static const char *range_kind(const struct verso_range *range)
 
     if (range->start == 0)
         return "page 0: frame number 0 means none";
-    if (archive != NULL && range->start == (uintptr_t)archive)
+    if (archive != NULL &&
+        boot->direct_offset + range->start == (uintptr_t)archive)
         return "the archive of traces";
     for (size_t i = 0; i < boot->fixed_count; i++)
         if ((boot->fixed[i].flags & VERSO_EXEC) &&
@@ -178,21 +179,52 @@ static void regions_add_heap(const struct verso_boot *boot)
     region_add(&heap);
 }
 
+/* "N * 4M + N * 4K": where the mirror shows a table of the lowest level (which:
+ * I), or the root (N). */
+static void mirror_place(
+    char text[64], const struct machine_mirror *mirror, char which)
+{
+    static const char units[] = "KMGTPE";
+    size_t used = 0;
+    char number = 'N';
+
+    text[0] = '\0';
+    for (uint64_t bytes = mirror->bytes; bytes >= VERSO_PAGE_SIZE;
+         bytes >>= mirror->bits) {
+        unsigned unit = 0;
+        if (which == 'I' && bytes != mirror->bytes) {
+            number = 'I';
+            bytes = VERSO_PAGE_SIZE;
+        }
+        while (bytes >> 10 * (unit + 2) != 0)
+            unit++;
+        verso_format(text + used, 64 - used, "%s%c * %u%c",
+            used > 0 ? " + " : "", number, (unsigned)(bytes >> 10 * (unit + 1)),
+            units[unit]);
+        used = text_length(text);
+    }
+}
+
 static void regions_add_mirror(void)
 {
     struct machine_mirror mirror;
+    char table[64];
 
     machine_mirror(&mirror);
+    mirror_place(table, &mirror, 'I');
+    mirror_place(summary.root_note, &mirror, 'N');
     verso_format(summary.mirror_note, sizeof(summary.mirror_note),
-        "N = %u: table I is at N * 4M + I * 4K", mirror.slot);
+        "N = %u: table I is at %s", mirror.slot, table);
     const struct region window = {.start = mirror.tables,
         .last = mirror.tables + (vaddr_t)(mirror.bytes - 1),
         .name = "mirror of the page tables",
         .note = summary.mirror_note};
     const struct region directory = {.start = mirror.directory,
         .last = mirror.directory + (VERSO_PAGE_SIZE - 1),
-        .name = "page directory",
-        .note = "N * 4M + N * 4K"};
+        .name = mirror.bytes >> mirror.bits == VERSO_PAGE_SIZE
+                    ? "page directory"
+                    : "their root",
+        .note = summary.root_note};
     region_add(&window);
     region_add(&directory);
 }
@@ -220,9 +252,12 @@ static void print_rights(unsigned flags)
                                                        : "");
 }
 
+/* Of an address, in hexadecimal. */
+#define DIGITS ((int)(2 * sizeof(vaddr_t)))
+
 static void print_rule(void)
 {
-    verso_print("           +------------------------------------+\n");
+    verso_print("  %*s +------------------------------------+\n", DIGITS, "");
 }
 
 static void print_region(const struct region *region, unsigned depth)
@@ -230,7 +265,7 @@ static void print_region(const struct region *region, unsigned depth)
     char size[16];
     int indent = (int)depth * 2;
 
-    verso_print("  %08zx |%*s %-*s|", (size_t)region->start, indent, "",
+    verso_print("  %0*zx |%*s %-*s|", DIGITS, (size_t)region->start, indent, "",
         35 - indent, region->name);
     verso_print(" %9s  ",
         text_bytes(size, (uint64_t)(region->last - region->start) + 1));
@@ -242,8 +277,8 @@ static void print_region(const struct region *region, unsigned depth)
 static void print_gap(vaddr_t start, vaddr_t end)
 {
     char size[16];
-    verso_print("           |            . . .                   | %9s\n",
-        text_bytes(size, (uint64_t)(end - start)));
+    verso_print("  %*s |            . . .                   | %9s\n", DIGITS,
+        "", text_bytes(size, (uint64_t)(end - start)));
 }
 
 /* How many of the regions in `nest` the address lies in; the others are

@@ -7,7 +7,7 @@
 #include "kernel.h"
 
 extern const uint32_t symbol_count;
-extern const uint32_t symbol_addresses[];
+extern const vaddr_t symbol_addresses[];
 extern const uint32_t symbol_names[];
 extern const char symbol_text[];
 

@@ -43,7 +43,8 @@ bool text_equal(const char *a, const char *b)
 
 const char *text_bytes(char buffer[16], uint64_t bytes)
 {
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    static const char *const units[] = {
+        "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     unsigned unit = 0, shift = 10;
 
     if (bytes < 1024) {

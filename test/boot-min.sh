@@ -4,11 +4,12 @@
 # with which the kernel boots, checks itself and ends well, and with which it
 # replays the trace (default: linux-boot), as two lines
 #
-#     figure x86 smallest_mem_boot N KiB
-#     figure x86 smallest_mem_linux_boot N KiB
+#     figure ARCH smallest_mem_boot N KiB
+#     figure ARCH smallest_mem_linux_boot N KiB
 #
 # N is all the machine has: the first MiB, the kernel's image and, for the
-# second, the archive with the unpacked trace are in it. Used by `make bench`.
+# second, the archive with the unpacked trace are in it. ARCH
+# is taken from the environment. Used by `make bench`.
 set -eu
 cd "$(dirname "$0")/.."
 kernel=$1
@@ -43,7 +44,7 @@ smallest() {
 tools/pack.sh "$archive" "$trace"
 trap 'rm -f "$archive"' EXIT
 boot=$(smallest 16 256 - "check; quit")
-echo "figure x86 smallest_mem_boot $boot KiB"
+echo "figure ${ARCH:-x86} smallest_mem_boot $boot KiB"
 # A MiB more than nothing is known to be too little: the trace alone is more.
 replay=$(smallest $((boot / STEP)) 1024 "$archive" "replay $name; check; quit")
-echo "figure x86 smallest_mem_$(echo "$name" | tr -c 'a-z0-9\n' _) $replay KiB"
+echo "figure ${ARCH:-x86} smallest_mem_$(echo "$name" | tr -c 'a-z0-9\n' _) $replay KiB"

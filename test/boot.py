@@ -12,7 +12,11 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-KERNEL = "build/x86/verso.elf"
+ARCH = os.environ.get("ARCH", "x86")
+KERNEL = f"build/{ARCH}/verso.elf"
+# Where the heap begins, and how many digits an address has.
+HEAP = {"x86": 0x80000000, "x86_64": 0xffffe10000000000}[ARCH]
+DIGITS = {"x86": 8, "x86_64": 16}[ARCH]
 PROMPT = "verso> "
 
 

@@ -195,7 +195,7 @@ TEST(a_batch_that_was_given_something_and_not_submitted_is_named)
     size_t pages;
     struct flush batch;
     vaddr_t va = test_window(&pages);
-    CHECK_OK(verso_map(va, pfn_make(0xd0000), 1, VERSO_RW));
+    CHECK_OK(verso_map(va, geometry_nowhere(), 1, VERSO_RW));
     verso_i_flush_init(&batch, false);
     expect_whole();
     CHECK_OK(verso_i_paging_unmap(verso_space_kernel(), va, 1, &batch));
@@ -426,7 +426,7 @@ static void remap(vaddr_t va, pfn_t pfn)
 
 TEST(an_area_that_is_not_mapped_as_it_should_be_is_named)
 {
-    const pfn_t nowhere = pfn_make(0xd0000);
+    const pfn_t nowhere = geometry_nowhere();
     char *area = verso_area_alloc(3, VERSO_AREA_MAPPED);
     vaddr_t va = (vaddr_t)area + PAGE;
     pfn_t pfn = pfn_at(va);

@@ -2,9 +2,9 @@
 """Faults that nobody owns, and what is said about them: word by word, but for
 what differs from build to build, which is written so:
 
-    <h>         8 hexadecimal digits             <n>  a decimal number
+    <h>         8 hexadecimal digits, or more    <n>  a decimal number
     <o>         a hexadecimal number
-    <NAME>      the address of that symbol, 8 digits
+    <NAME>      the address of that symbol, 8 digits or more
     <frame>     a frame number, hexadecimal
     {A|B}       either
     WORD...     the backtrace has these functions, in this order, and perhaps
@@ -18,100 +18,133 @@ import re
 
 import boot
 
-KERNEL_TABLE = ("walk: level 1 entry    0 at 0xffbfe000: <h> table in frame "
-                "0x<frame>, <n> live")
-REGISTERS = [
-    "registers: eax=<h> ebx=<h> ecx=<h> edx=<h>",
-    "registers: esi=<h> edi=<h> ebp=<h> esp=<h>",
-    "registers: eip=<h> eflags=<h> cr2=<h> cr3=<h>",
-]
-START = ["kernel_main", "x86_start", "_start"]
+X86_64 = boot.ARCH == "x86_64"
+HEAP = boot.HEAP
+# Bits that choose an entry, its bytes, levels; where the mirror shows those of
+# the lowest level.
+BITS, ENTRY, LEVELS, MIRROR = (9, 8, 4, 0xffffff0000000000) if X86_64 else \
+    (10, 4, 2, 0xff800000)
+ABSENT = "00000000 absent"
+NO_PAGE = "{00000000 absent|<h> page in frame 0x0, ---k, no access}"
+
+
+def walk(va, end, what, live="<n>"):
+    """The lines of a walk down to level `end`, and what is there; `live`: in
+    the last table."""
+    lines, shift, base = [], 12 + BITS * LEVELS, MIRROR
+    slot = (MIRROR >> (shift - BITS)) % (1 << BITS)
+    places = []
+    for level in range(LEVELS):  # upwards: each is shown within the one below
+        places.append(base + (va % (1 << shift) >> (12 + BITS * level)) * ENTRY)
+        base += slot << (12 + BITS * (LEVELS - 2 - level)) \
+            if level < LEVELS - 1 else 0
+    for level in range(LEVELS - 1, end - 1, -1):
+        index = (va >> (12 + BITS * level)) % (1 << BITS)
+        count = live if level == end + 1 else "<n>"
+        said = what if level == end else \
+            f"<h> table in frame 0x<frame>, {count} live"
+        lines.append(f"walk: level {level} entry {index:4} at "
+                     f"0x{places[level]:08x}: {said}")
+    return lines
+
+
+if X86_64:
+    REGISTERS = [
+        "registers: rax=<h> rbx=<h> rcx=<h>",
+        "registers: rdx=<h> rsi=<h> rdi=<h>",
+        "registers: rbp=<h> rsp=<h> r8 =<h>",
+        "registers: r9 =<h> r10=<h> r11=<h>",
+        "registers: r12=<h> r13=<h> r14=<h>",
+        "registers: r15=<h> rip=<h> rflags=<h>",
+        "registers: cr2=<h> cr3=<h>",
+    ]
+else:
+    REGISTERS = [
+        "registers: eax=<h> ebx=<h> ecx=<h> edx=<h>",
+        "registers: esi=<h> edi=<h> ebp=<h> esp=<h>",
+        "registers: eip=<h> eflags=<h> cr2=<h> cr3=<h>",
+    ]
+START = ["kernel_main", "x86_start", "pvh_start" if X86_64 else "_start"]
 CRASH = ["crash_run"] + START
 COMMAND = ["command_fault", "monitor_run_commands"] + START
+KNOWN = boot.symbols()
+TEXT, GUARD = KNOWN["kernel_text"], KNOWN["kernel_guard"]
+LAST = (1 << 4 * boot.DIGITS) - 1
+# The level at which there is nothing: of low addresses, of the last one.
+LOW_END, LAST_END = (3, 2) if X86_64 else (0, 1)
 
 # Name, words of the command line, the report, functions of the backtrace.
 CASES = [
     ("a read of NULL", ["crash=null"], [
         "fault: read of a page that is not present, from the kernel",
         "fault: address 0x00000000, instruction 0x<h> crash_null+0x<o>",
-        KERNEL_TABLE,
-        "walk: level 0 entry    0 at 0xff800000: 00000000 absent",
-        "0x00000000: nothing of Verso's",
+        *walk(0, LOW_END, ABSENT),
+        f"0x{0:0{boot.DIGITS}x}: nothing of Verso's",
     ], ["crash_null"] + CRASH),
     ("a call of NULL", ["crash=call"], [
         "fault: execution of a page that is not present, from the kernel",
         "fault: address 0x00000000, instruction 0x00000000",
-        KERNEL_TABLE,
-        "walk: level 0 entry    0 at 0xff800000: 00000000 absent",
-        "0x00000000: nothing of Verso's",
+        *walk(0, LOW_END, ABSENT),
+        f"0x{0:0{boot.DIGITS}x}: nothing of Verso's",
     ], CRASH),
     ("a jump to where there is no table", ["crash=jump"], [
         "fault: execution of a page that is not present, from the kernel",
         "fault: address 0x50000000, instruction 0x50000000",
-        "walk: level 1 entry  320 at 0xffbfe500: 00000000 absent",
-        "0x50000000: nothing of Verso's",
+        *walk(0x50000000, LEVELS - 1, ABSENT),
+        f"0x{0x50000000:0{boot.DIGITS}x}: nothing of Verso's",
     ], CRASH),
     ("a write to rodata", ["crash=rodata"], [
         "fault: write to a present page that is read-only, from the kernel",
         "fault: address 0x<constant>, instruction 0x<h> crash_rodata+0x<o>",
-        KERNEL_TABLE,
-        "walk: level 0 entry  <n> at 0xff800<o>: 00<frame><o> page in frame "
-        "0x<frame>, r--k, accessed",
+        *walk(KNOWN["constant"], 0,
+              "<h> page in frame 0x<frame>, r--k, accessed"),
         "0x<constant>: outside the heap, mapped to 0x<o>",
     ], ["crash_rodata"] + CRASH),
-    ("a write to the kernel's code", ['cmd="fault 0x100000 write; quit"'], [
+    ("a write to the kernel's code", [f'cmd="fault {TEXT:#x} write; quit"'], [
         "fault: write to a present page that is read-only, from the kernel",
-        "fault: address 0x00100000, instruction 0x<h> {command_fault|"
+        "fault: address 0x<kernel_text>, instruction 0x<h> {command_fault|"
         "byte_write}+0x<o>",
-        KERNEL_TABLE,
-        "walk: level 0 entry  256 at 0xff800400: 00100<o> page in frame "
-        "0x100, r-xk, accessed",
-        "0x00100000: outside the heap, mapped to 0x100000",
+        *walk(TEXT, 0, "<h> page in frame 0x100, r-xk, accessed"),
+        "0x<kernel_text>: outside the heap, mapped to 0x100000",
     ], COMMAND),
     ("a write behind an area, into its guard", ["crash=guard"], [
         "fault: write to a page that is not present, from the kernel",
-        "fault: address 0x80003000, instruction 0x<h> crash_guard+0x<o>",
-        "walk: level 1 entry  512 at 0xffbfe800: <h> table in frame "
-        "0x<frame>, 2 live",
-        "walk: level 0 entry    3 at 0xffa0000c: {00000000 absent|<h> page in "
-        "frame 0x0, ---k, no access}",
-        "0x80003000: in a guard page of 80000000-80003fff       4 pages  "
-        "rw- mapped guarded  crash",
-        "  behind it: 80004000-<h>  <n> pages  free",
+        f"fault: address {HEAP + 0x3000:#x}, instruction 0x<h> "
+        "crash_guard+0x<o>",
+        *walk(HEAP + 0x3000, 0, NO_PAGE, "2"),
+        f"{HEAP + 0x3000:#x}: in a guard page of {HEAP:x}-{HEAP + 0x3fff:x} "
+        "4 pages  rw- mapped guarded  crash",
+        f"  behind it: {HEAP + 0x4000:x}-<h>  <n> pages  free",
     ], ["crash_guard"] + CRASH),
     ("a write before an area, into its guard",
-     ['cmd="area 2 guard; fault 0x80000ffc write; quit"'], [
-        "area of 2 pages: 0x80001000",
+     [f'cmd="area 2 guard; fault {HEAP + 0xffc:#x} write; quit"'], [
+        f"area of 2 pages: {HEAP + 0x1000:#x}",
         "",
         "fault: write to a page that is not present, from the kernel",
-        "fault: address 0x80000ffc, instruction 0x<h> {command_fault|"
-        "byte_write}+0x<o>",
-        "walk: level 1 entry  512 at 0xffbfe800: <h> table in frame "
-        "0x<frame>, 2 live",
-        "walk: level 0 entry    0 at 0xffa00000: {00000000 absent|<h> page in "
-        "frame 0x0, ---k, no access}",
-        "0x80000ffc: in a guard page of 80000000-80003fff       4 pages  "
-        "rw- mapped guarded",
-        "  behind it: 80004000-<h>  <n> pages  free",
+        f"fault: address {HEAP + 0xffc:#x}, instruction 0x<h> "
+        "{command_fault|byte_write}+0x<o>",
+        *walk(HEAP, 0, NO_PAGE, "2"),
+        f"{HEAP + 0xffc:#x}: in a guard page of {HEAP:x}-{HEAP + 0x3fff:x} "
+        "4 pages  rw- mapped guarded",
+        f"  behind it: {HEAP + 0x4000:x}-<h>  <n> pages  free",
      ], COMMAND),
     ("a read of a heap address that was never allocated",
-     ['cmd="area 2; fault 0x80002010 read; quit"'], [
-        "area of 2 pages: 0x80000000",
+     [f'cmd="area 2; fault {HEAP + 0x2010:#x} read; quit"'], [
+        f"area of 2 pages: {HEAP:#x}",
         "",
         "fault: read of a page that is not present, from the kernel",
-        "fault: address 0x80002010, instruction 0x<h> command_fault+0x<o>",
-        "walk: level 1 entry  512 at 0xffbfe800: <h> table in frame "
-        "0x<frame>, 2 live",
-        "walk: level 0 entry    2 at 0xffa00008: 00000000 absent",
-        "0x80002010: 80002000-<h>  <n> pages  free",
-        "  before it: 80000000-80001fff       2 pages  rw- mapped",
+        f"fault: address {HEAP + 0x2010:#x}, instruction 0x<h> "
+        "command_fault+0x<o>",
+        *walk(HEAP + 0x2000, 0, ABSENT, "2"),
+        f"{HEAP + 0x2010:#x}: {HEAP + 0x2000:x}-<h>  <n> pages  free",
+        f"  before it: {HEAP:x}-{HEAP + 0x1fff:x} 2 pages  rw- mapped",
      ], COMMAND),
-    ("a write to the last page", ['cmd="fault 0xffffffff; quit"'], [
+    ("a write to the last page", [f'cmd="fault {LAST:#x}; quit"'], [
         "fault: write to a page that is not present, from the kernel",
-        "fault: address 0xffffffff, instruction 0x<h> {command_fault|"
-        "byte_write}+0x<o>",
-        "walk: level 1 entry 1023 at 0xffbfeffc: 00000000 absent",
-        "0xffffffff: nothing of Verso's",
+        f"fault: address {LAST:#x}, instruction 0x<h> "
+        "{command_fault|byte_write}+0x<o>",
+        *walk(LAST, LAST_END, ABSENT),
+        f"{LAST:#x}: nothing of Verso's",
     ], COMMAND),
     ("an invalid opcode", ["crash=ud2"], [
         "fault: invalid opcode (exception 6, error code 0x0)",
@@ -121,14 +154,13 @@ CASES = [
         "fault: stack overflow: the kernel stack [0x<kernel_stack>, "
         "0x<kernel_stack_top>) has run into the guard page below it",
         "fault: address 0x<h>, instruction 0x<h> crash_stack+0x<o>",
-        KERNEL_TABLE,
-        "walk: level 0 entry  <n> at 0xff800<o>: 00000000 absent",
+        *walk(GUARD, 0, ABSENT),
     ], ["crash_stack", "crash_stack"] + CRASH),
 ]
 
 PANIC = [
-    "panic: slab: free of 0x80000000: freed already: cache alloc-64, slab "
-    "0x80000000, object 0 of 64, byte 0 of 64",
+    f"panic: slab: free of {HEAP:#x}: freed already: cache alloc-64, slab "
+    f"{HEAP:#x}, object 0 of 64, byte 0 of 64",
 ]
 NO_FRAME = [
     "fault: write to a page that is not present, from the kernel",
@@ -136,7 +168,7 @@ NO_FRAME = [
     "fault: address 0x<LAZY>, instruction 0x<h> {command_fault|byte_write}"
     "+0x<o>",
 ]
-MASKS = {"h": "[0-9a-f]{8}", "n": r"\d+", "o": "[0-9a-f]+",
+MASKS = {"h": "[0-9a-f]{8,16}", "n": r"\d+", "o": "[0-9a-f]+",
          "frame": "[0-9a-f]+"}
 
 
@@ -149,8 +181,9 @@ def pattern_of(line, known):
             return MASKS.get(name) or f"{known[name]:08x}"
         return {"{": "(?:", "}": ")", "|": "|"}[word]
     parts = re.split(r"(<\w+>|[{}|])", line)
-    return "".join(token(re.match(".*", part)) if i % 2 else re.escape(part)
-                   for i, part in enumerate(parts)) + " *"
+    text = "".join(token(re.match(".*", part)) if i % 2 else re.escape(part)
+                   for i, part in enumerate(parts))
+    return re.sub(r"(\\ )+", " +", text) + " *"
 
 
 def check_names(lines, known):
@@ -158,7 +191,7 @@ def check_names(lines, known):
     wrong = []
     for line in lines:
         for address, name, offset in re.findall(
-                r"0x([0-9a-f]{8}) (\w+)\+0x([0-9a-f]+)", line):
+                r"0x([0-9a-f]{8,16}) (\w+)\+0x([0-9a-f]+)", line):
             if known.get(name, -1) + int(offset, 16) != int(address, 16):
                 wrong.append(f"not there: {line}")
     return wrong
@@ -166,11 +199,13 @@ def check_names(lines, known):
 
 def check_registers(lines):
     text = "\n".join(lines)
-    said = re.search(r"eip=(\w{8}) .* cr2=(\w{8}) ", text)
-    told = re.search(r"instruction 0x(\w{8})", text)
-    address = re.search(r"fault: address 0x(\w{8})", text)
-    if not said or not told or said.group(1) != told.group(1) or \
-            address and said.group(2) != address.group(1):
+    ip = re.search(r" [er]ip=(\w+)", text)
+    cr2 = re.search(r" cr2=(\w+)", text)
+    told = re.search(r"instruction 0x(\w+)", text)
+    address = re.search(r"fault: address 0x(\w+)", text)
+    if not (ip and cr2 and told) or int(ip.group(1), 16) != \
+            int(told.group(1), 16) or address and \
+            int(cr2.group(1), 16) != int(address.group(1), 16):
         return ["the registers tell another place than the first lines"]
     return []
 
@@ -179,7 +214,7 @@ def check_backtrace(lines, functions):
     names = []
     for line in lines:
         match = re.fullmatch(
-            r"backtrace: 0x[0-9a-f]{8}(?: (\w+)\+0x[0-9a-f]+)?( \?)?", line)
+            r"backtrace: 0x[0-9a-f]{8,16}(?: (\w+)\+0x[0-9a-f]+)?( \?)?", line)
         if not match:
             return [f"not a line of a backtrace: {line}"]
         names.append(match.group(1))
@@ -218,8 +253,8 @@ def test_cases(tap, known):
 
 def test_double_free(tap, known):
     status, output = boot.boot(["crash=free"])
-    wrong = check_report(output, PANIC, ["verso_panic", "verso_free",
-                                         "crash_free"] + CRASH, known, False)
+    wrong = check_report(output, PANIC, ["verso_panic", "crash_free"] +
+                         CRASH, known, False)
     tap.test(not wrong and status == 1, "fault report: a double free, "
              "which is a panic", wrong + [f"exit status {status}"])
 
@@ -230,7 +265,7 @@ def test_exhaustion(tap, known):
     try:
         machine.read()
         said = machine.command("area 64 lazy")
-        lazy = int(re.search(r"0x([0-9a-f]{8})", said).group(1), 16)
+        lazy = int(re.search(r"0x([0-9a-f]+)", said).group(1), 16)
         pages = 1024
         while pages:
             if "no memory" in machine.command(f"area {pages}"):
@@ -257,15 +292,15 @@ def test_exhaustion(tap, known):
 
 def test_no_fault(tap):
     status, output = boot.boot(
-        ['cmd="area 2 lazy; fault 0x80001fff; fault 0x80000000 read; check; '
-         'quit"'])
+        [f'cmd="area 2 lazy; fault {HEAP + 0x1fff:#x}; fault {HEAP:#x} read; '
+         'check; quit"'])
     tap.test(status == 0 and output.count("no fault") == 2,
              "fault report: none where a lazy area is touched",
              [output, f"exit status {status}"])
 
 
 def main():
-    known = boot.symbols()
+    known = KNOWN
     tap = boot.Tap(len(CASES) + 3)
     test_cases(tap, known)
     test_double_free(tap, known)

@@ -8,6 +8,8 @@
 
 #include <verso/types.h>
 
+/* From this frame on there is no RAM; aligned for the largest page. */
+pfn_t geometry_nowhere(void);
 /* Levels of tables, and how many bits of an address they translate. */
 unsigned geometry_levels(void);
 unsigned geometry_va_bits(void);

@@ -71,7 +71,7 @@ PLANTS = [
      "libverso.a: needs __udivdi3"),
     ("symbols", "src/frame.c", "+", "int puts(const char *);\n"
      "void verso_say(void);\nvoid verso_say(void)\n{\n    puts(\"\");\n}\n",
-     "    x86: libverso.a: new: puts"),
+     "    libverso.a: new: puts"),
     ("symbols", "src/frame.c", "+", "int verso_ask(int (*f)(int));\n"
      "int verso_ask(int (*f)(int))\n{\n    return f(1) + f(2);\n}\n",
      "verso_ask: a call through a pointer"),

@@ -19,7 +19,7 @@
 #include "slab.h"
 #include "test.h"
 
-#define NOWHERE     pfn_make(0xc0000) /* no RAM; aligned for a large page */
+#define NOWHERE     geometry_nowhere()
 #define CEILING     ((size_t)VERSO_FLUSH_CEILING)
 #define LARGE_ORDER 10u
 #define PAGE_AT(n)  (window() + ((vaddr_t)(n) << VERSO_PAGE_SHIFT))

@@ -15,7 +15,7 @@ import time
 import boot
 
 PLACE = boot.scratch("traces")
-PACKED = "build/x86/traces.tar"
+PACKED = f"build/{boot.ARCH}/traces.tar"
 GOOD = "0\n2\n4\n1\na 0 100\na 1 5000\nr 0 300\nf 1\n"
 
 # Name, text, reason. The names begin with what they are, for the eye.
@@ -206,17 +206,17 @@ def test_commands(tap):
             (";; check;;quit;", True, "check: every invariant holds"),
             ("replay good; quit", True, "replay good: ops=4 result=ok"),
             ("help; frames; tables; areas; slabs; walk 0x100000; describe "
-             "0x80000000; quit", True, "every invariant of every storey"),
-            ("alloc 100; area 3; free; free 0x80000000; quit", True,
-             "freed 0x80000000"),
-            ("area 2 lazy; touch 0x80001000; quit", True,
+             f"{boot.HEAP:#x}; quit", True, "every invariant of every storey"),
+            (f"alloc 100; area 3; free; free {boot.HEAP:#x}; quit", True,
+             f"freed {boot.HEAP:#x}"),
+            (f"area 2 lazy; touch {boot.HEAP + 0x1000:#x}; quit", True,
              "read ok, write ok; first touch"),
             ("nonsense; quit", False, "nonsense"),
             ("nonsense; check; quit", False, "check: every invariant holds"),
             ("alloc", False, "usage: alloc N"),
             ("alloc 12x", False, "12x: not a number"),
             ("alloc 4000000000", False, "no memory"),
-            ("free 0x80000000", False, "was not allocated here"),
+            (f"free {boot.HEAP:#x}", False, "was not allocated here"),
             ("replay nobody", False, "replay: no trace nobody in the archive"),
             ("test; areas", True, "areas: 0 in use (0 pages)"),
             ("test nobody", False, "1..0"),

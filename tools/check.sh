@@ -129,7 +129,7 @@ check_symbols() {
         compile calls gcc \
             '-O1 -fno-inline -fno-optimize-sibling-calls -fcallgraph-info' \
             "$OUT/calls/libverso.a" &&
-        tools/check/symbols.py $update "$OUT" "$ARCH"
+        tools/check/symbols.py $update "$OUT"
 }
 
 # Suppressed: what is not there to be found (headers of the system), and
@@ -140,17 +140,22 @@ check_symbols() {
 # - doubleFree, deallocuse: tests of just that.
 check_cppcheck() {
     mkdir -p "$OUT/cppcheck"
-    cppcheck --quiet --std=c11 --platform=unix32 --enable=warning,portability \
+    target='--platform=unix32 -D__i386__=1'
+    if [ "$ARCH" = x86_64 ]; then
+        target='--platform=unix64 -D__x86_64__=1'
+    fi
+    # shellcheck disable=SC2086 # the target is several words
+    cppcheck --quiet --std=c11 $target --enable=warning,portability \
         --inline-suppr --error-exitcode=1 -j "$JOBS" \
         --cppcheck-build-dir="$OUT/cppcheck" \
         --suppress=missingInclude --suppress=missingIncludeSystem \
         --suppress=unmatchedSuppression --suppress=unusedStructMember \
         --suppress=nullPointer:kernel/crash.c \
         --suppress=comparePointers --suppress=subtractPointers \
-        -D__GNUC__=12 -D__i386__=1 -DVERSO_HAS_FRAMES=1 \
+        -D__GNUC__=12 -DVERSO_HAS_FRAMES=1 \
         -DVERSO_HAS_PAGING=1 -DVERSO_HAS_HEAP=1 \
-        -Iinclude -I"arch/$ARCH" -Isrc -Ikernel -Itest \
-        src kernel test "arch/$ARCH" arch/um arch/um/machine include 2>&1
+        -Iinclude -Iarch/x86 -Isrc -Ikernel -Itest \
+        src kernel test arch/x86 arch/um arch/um/machine include 2>&1
 }
 
 status=0

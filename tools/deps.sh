@@ -24,7 +24,7 @@ needs() {
     cat <<'EOF'
 run|command -v gcc|gcc|gcc|gcc|gcc
 run|command -v ld && command -v ar && command -v nm|binutils|binutils|binutils|binutils
-run|command -v qemu-system-i386|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|qemu-system-i386
+run|command -v qemu-system-i386 && command -v qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86|qemu-system-i386 qemu-system-x86_64
 run|command -v gzip|gzip|gzip|gzip|gzip
 run|command -v tar|tar|tar|tar|tar
 run|command -v awk|mawk|gawk|gawk|gawk

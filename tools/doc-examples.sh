@@ -96,10 +96,10 @@ kernel() {
     # shellcheck disable=SC2086 # the flags are words
     {
         $CC $flags -c -o "$OUT/kernel.o" "$OUT/kernel.c" &&
-            $CC -m32 -c -o "$OUT/boot.o" kernel/x86/boot.S &&
+            $CC -m32 -c -o "$OUT/boot.o" kernel/x86/32/boot.S &&
             $CC $flags -c -o "$OUT/string.o" kernel/x86/string.c &&
             ld -m elf_i386 -static -nostdlib --build-id=none -z noexecstack \
-                -z max-page-size=4096 --fatal-warnings -T kernel/x86/link.ld \
+                -z max-page-size=4096 --fatal-warnings -T kernel/x86/32/link.ld \
                 -o "$OUT/kernel.elf" "$OUT/boot.o" "$OUT/kernel.o" \
                 "$OUT/string.o" "$BUILD/libverso.a"
     } >"$OUT/kernel.log" 2>&1
@@ -117,7 +117,8 @@ kernel() {
 
 names() {
     cat src/*.[ch] include/verso/*.h arch/*.h arch/*/*.[ch] kernel/*.[ch] \
-        kernel/*/*.[chS] kernel/*/*.ld test/*.[ch] test/*/*.[ch] Makefile \
+        kernel/*/*.[chS] kernel/*/*/*.[chS] \
+        kernel/*/*/*.ld test/*.[ch] test/*/*.[ch] Makefile \
         test/test.mk >"$OUT/sources"
     # shellcheck disable=SC2016 # backticks are meant
     grep -oE '`[a-z][a-z0-9]*_[a-z0-9_]+(\(\))?`' ./*.md docs/*.md |

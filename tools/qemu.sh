@@ -7,6 +7,7 @@
 # The words become the kernel's command line. Instructions are counted
 # (-icount), so the word `icount` is added. From the environment:
 #     MEM=64M           memory
+#     MACHINE=pc        or q35, microvm
 #     ISO=...           1: GRUB loads the kernel from a CD (iso.sh), started by
 #                       the BIOS. efi: by UEFI, which counting would make take
 #                       minutes, so nothing is counted
@@ -14,7 +15,8 @@
 #     INTERACTIVE=auto  yes, no; auto: yes on a terminal. Then the word
 #                       `interactive` is added, there is no time limit, and
 #                       Ctrl-A X ends QEMU
-#     QEMU=...          the program;  QEMU_FLAGS=...  more flags for it
+#     QEMU=...          the program, else as the kernel is 32-bit or 64-bit
+#     QEMU_FLAGS=...    more flags for it
 # Exit status: 0 if the kernel exited with code 0, 124 out of time, else 1.
 set -eu
 
@@ -77,15 +79,19 @@ else
     set -- -kernel "$kernel" -append "$*"
     if [ "$archive" != - ]; then set -- "$@" -initrd "$archive"; fi
 fi
+# The fifth byte of an ELF file: 2 if it is 64-bit.
 program=qemu-system-i386
-if [ "$ISO" = efi ]; then program=qemu-system-x86_64; fi
+bits=$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')
+if [ "$ISO" = efi ] || [ "$bits" = 2 ]; then program=qemu-system-x86_64; fi
+machine=${MACHINE:-pc}
+if [ "$machine" = microvm ]; then machine=microvm,isa-serial=on; fi
 # sleep=off: the clock of a machine that waits need not wait. A person at the
 # prompt is waited for in real time, with the processor idle.
 sleep=off
 if [ "$INTERACTIVE" = yes ]; then sleep=on; fi
 if [ "$ISO" != efi ]; then set -- "$@" -icount "shift=0,sleep=$sleep"; fi
-set -- "${QEMU:-$program}" -accel tcg -m "$MEM" -display none -no-reboot \
-    -device isa-debug-exit,iobase=0xf4,iosize=4 -net none "$@"
+set -- "${QEMU:-$program}" -M "$machine" -accel tcg -m "$MEM" -display none \
+    -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -net none "$@"
 
 status=0
 # shellcheck disable=SC2086 # QEMU_FLAGS are several words

@@ -12,19 +12,21 @@ nm=$1
     fi
 } | awk '
     BEGIN { n = 0 }
-    { if ($1 == at) n--; at = $1; address[n] = $1; name[n] = $2; n++ }
+    { if ($1 == at) n--; at = $1; wide = length($1) > 8; address[n] = $1; name[n] = $2; n++ }
     END {
         print "    .section .symbols, \"a\", @progbits"
         print "    .globl symbol_count, symbol_addresses, symbol_names, symbol_text"
-        print "    .balign 4"
+        print "    .balign 8"
         print "symbol_count: .long " (n + 0)
-        print "symbol_addresses:"
-        for (i = 0; i < n; i++) print "    .long 0x" address[i]
         print "symbol_names:"
         for (i = 0; i < n; i++) {
             print "    .long " (offset + 0)
             offset += length(name[i]) + 1
         }
+        print "    .balign 8"
+        print "symbol_addresses:"
+        for (i = 0; i < n; i++)
+            print "    " (wide ? ".quad" : ".long") " 0x" address[i]
         print "symbol_text:"
         for (i = 0; i < n; i++) print "    .asciz \"" name[i] "\""
         print "    .section .note.GNU-stack, \"\", @progbits"

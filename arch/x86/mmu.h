@@ -12,15 +12,20 @@
 #define X86_CR4_PSE 0x00000010u
 #define X86_CR4_PGE 0x00000080u
 
+#define X86_CR4_LA57 0x00001000u
+#define X86_EFER     0xc0000080u
+#define X86_EFER_NXE 0x00000800u
+
 #define X86_CPUID_PSE 0x00000008u /* CPUID 1, EDX */
 #define X86_CPUID_PGE 0x00002000u
+#define X86_CPUID_1G  0x04000000u /* CPUID 0x80000001, EDX */
 
 static inline struct pte pte_load(const struct pte *at)
 {
     return (struct pte){*(const volatile pte_raw_t *)&at->raw};
 }
 
-/* The one function that stores an entry: one aligned 32-bit store. */
+/* The one function that stores an entry: one aligned store. */
 static inline void pte_store(struct pte *at, struct pte e)
 {
     *(volatile pte_raw_t *)&at->raw = e.raw;
@@ -51,10 +56,11 @@ static inline void x86_cr4_set(uintptr_t cr4)
     __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
 }
 
-static inline uint32_t x86_features(void)
+/* EDX of a leaf of CPUID: 1, or 0x80000001. */
+static inline uint32_t x86_features(uint32_t leaf)
 {
-    uint32_t a = 1, b, c, d;
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    uint32_t a = leaf, b, c = 0, d;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     return d;
 }
 
@@ -86,6 +92,32 @@ static inline pfn_t mmu_root(void)
 
 /* Levels of this machine, whether a leaf may stand at `level`, and whether
  * translations can outlive a root load. Asked once, by paging's init. */
+#ifdef __x86_64__
+
+static inline unsigned mmu_levels(void)
+{
+    return (x86_cr4() & X86_CR4_LA57) != 0 ? 5 : 4;
+}
+
+static inline bool mmu_has_large(unsigned level)
+{
+    return level == 1 ||
+           (level == 2 && (x86_features(0x80000001u) & X86_CPUID_1G) != 0);
+}
+
+/* Before an entry forbids execution, the machine must know that bit. */
+static inline void x86_formats_enable(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(X86_EFER));
+    __asm__ volatile("wrmsr"
+                     :
+                     : "a"(low | X86_EFER_NXE), "d"(high), "c"(X86_EFER)
+                     : "memory");
+}
+
+#else
+
 static inline unsigned mmu_levels(void)
 {
     return 2;
@@ -93,28 +125,35 @@ static inline unsigned mmu_levels(void)
 
 static inline bool mmu_has_large(unsigned level)
 {
-    return level == 1 && (x86_features() & X86_CPUID_PSE) != 0;
+    return level == 1 && (x86_features(1) & X86_CPUID_PSE) != 0;
 }
+
+static inline void x86_formats_enable(void)
+{
+    if (mmu_has_large(1))
+        x86_cr4_set(x86_cr4() | X86_CR4_PSE);
+}
+
+#endif
 
 static inline bool mmu_has_global(void)
 {
-    return (x86_features() & X86_CPUID_PGE) != 0;
+    return (x86_features(1) & X86_CPUID_PGE) != 0;
 }
 
 /* Loads the root, and sees to it that paging is on, with write protection for
- * the kernel too, large pages, and, from then on, global ones. */
+ * the kernel too, all that entries can say, and, from then on, global pages. */
 static inline void mmu_root_load(pfn_t root)
 {
     uintptr_t word;
-    if (mmu_has_large(1))
-        x86_cr4_set(x86_cr4() | X86_CR4_PSE);
+    x86_formats_enable();
     __asm__ volatile("mov %0, %%cr3"
                      :
                      : "r"((uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT)
                      : "memory");
     __asm__ volatile("mov %%cr0, %0\n\tor %1, %0\n\tmov %0, %%cr0"
                      : "=&r"(word)
-                     : "i"(X86_CR0_PG | X86_CR0_WP)
+                     : "r"((uintptr_t)(X86_CR0_PG | X86_CR0_WP))
                      : "memory", "cc");
     if (mmu_has_global())
         x86_cr4_set(x86_cr4() | X86_CR4_PGE);

@@ -10,7 +10,7 @@ SANITIZE := $(if $(filter-out 0 no,$(SAN)),-fsanitize=address$(comma)undefined \
 # Frame pointers: for backtraces.
 HOSTED := -m32 -fno-pie -fno-omit-frame-pointer -fno-optimize-sibling-calls \
 	$(SANITIZE)
-MACHINE := $(HOSTED) -ffreestanding
+TARGET := $(HOSTED) -ffreestanding
 LINK := $(CC) -m32 -no-pie -z noexecstack $(SANITIZE)
 LINK_NEEDS :=
 

@@ -26,11 +26,13 @@
 
 #include "um_kernel.h"
 
-#define HEAP_START 0x80000000u
-#define HEAP_END   0x9f800000u
-#define WINDOW     HEAP_END
-#define LINE_MAX   2048u /* what options.c keeps */
-#define RAM_MAX    0x40000000u
+#define OWN_WINDOW  0x60000000u
+#define TEST_WINDOW 0x70000000u
+#define HEAP_START  0x80000000u
+#define HEAP_END    0x9f800000u
+#define WINDOW      HEAP_END
+#define LINE_MAX    2048u /* what options.c keeps */
+#define RAM_MAX     0x40000000u
 
 static struct {
     struct verso_range map[1];
@@ -155,9 +157,20 @@ const struct verso_boot *machine_boot(void)
     return &machine.boot;
 }
 
+vaddr_t machine_own_window(void)
+{
+    return OWN_WINDOW;
+}
+
+vaddr_t machine_test_window(void)
+{
+    return TEST_WINDOW;
+}
+
 void machine_mirror(struct machine_mirror *mirror)
 {
     mirror->slot = um_mirror_slot();
+    mirror->bits = 10;
     mirror->tables = (vaddr_t)um_mirror_slot() << 22;
     mirror->directory =
         mirror->tables + ((vaddr_t)um_mirror_slot() << VERSO_PAGE_SHIFT);

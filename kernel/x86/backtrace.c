@@ -10,7 +10,7 @@
  * there is none near, F was called through a pointer: then the first such call
  * is taken, and marked "?".
  *
- *     esp ->  ...  stale  ...  return address  ...  return address ...  top
+ *     sp ->  ...  stale  ...  return address  ...  return address ...  top
  *                              preceded by          preceded by
  *                              call F               call G, G contains it
  *
@@ -22,34 +22,36 @@
 #define BACKTRACE_DEPTH 24
 #define BACKTRACE_NEAR  512 /* words looked through for the caller */
 
-static struct symbol function_find(uint32_t address)
+static struct symbol function_find(uintptr_t address)
 {
     return symbol_find(address, (vaddr_t)kernel_text_end);
 }
 
 const char *machine_symbol(vaddr_t address, size_t *offset)
 {
-    struct symbol function = function_find((uint32_t)address);
+    struct symbol function = function_find(address);
     *offset = address - function.start;
     return function.name;
 }
 
-/* Where a call or jump of 32 bits leads whose instruction ends at `end`. */
-static uint32_t branch_target(uint32_t end)
+/* Where a call or jump leads whose instruction ends at `end`, in a distance of
+ * 32 bits with a sign. */
+static uintptr_t branch_target(uintptr_t end)
 {
-    const uint8_t *code = (const uint8_t *)(uintptr_t)end;
-    return end + (code[-4] | (uint32_t)code[-3] << 8 |
-                     (uint32_t)code[-2] << 16 | (uint32_t)code[-1] << 24);
+    const uint8_t *code = (const uint8_t *)end;
+    uint32_t distance = code[-4] | (uint32_t)code[-3] << 8 |
+                        (uint32_t)code[-2] << 16 | (uint32_t)code[-1] << 24;
+    return end + (uintptr_t)(intptr_t)(int32_t)distance;
 }
 
 /* Does the code at `from` jump into the function `to`? Bytes are looked at,
  * not instructions: a wrong yes would need a constant that looks like one. */
-static bool function_jumps(uint32_t from, const struct symbol *to)
+static bool function_jumps(uintptr_t from, const struct symbol *to)
 {
     struct symbol f = function_find(from);
-    for (uint32_t at = f.start; at + 6 <= f.end; at++) {
-        const uint8_t *code = (const uint8_t *)(uintptr_t)at;
-        uint32_t target = 0;
+    for (uintptr_t at = f.start; at + 6 <= f.end; at++) {
+        const uint8_t *code = (const uint8_t *)at;
+        uintptr_t target = 0;
         if (code[0] == 0xe9)
             target = branch_target(at + 5);
         else if (code[0] == 0x0f && (code[1] & 0xf0) == 0x80)
@@ -67,11 +69,11 @@ enum call_kind {
 };
 
 /* What ends right before `address`? */
-static enum call_kind call_before(uint32_t address)
+static enum call_kind call_before(uintptr_t address)
 {
-    const uint8_t *code = (const uint8_t *)(uintptr_t)address;
-    if (address < (uint32_t)(uintptr_t)kernel_text + 8 ||
-        address > (uint32_t)(uintptr_t)kernel_text_end)
+    const uint8_t *code = (const uint8_t *)address;
+    if (address < (uintptr_t)kernel_text + 8 ||
+        address > (uintptr_t)kernel_text_end)
         return CALL_NONE;
     if (code[-5] == 0xe8 && function_find(branch_target(address)).name)
         return CALL_DIRECT;
@@ -83,14 +85,14 @@ static enum call_kind call_before(uint32_t address)
 
 /* The place on the stack of the return address out of the function, NULL if
  * the stack ends. */
-static const uint32_t *backtrace_next(
-    const uint32_t *at, const struct symbol *function, bool *sure)
+static const uintptr_t *backtrace_next(
+    const uintptr_t *at, const struct symbol *function, bool *sure)
 {
-    const uint32_t *top = (const uint32_t *)(const void *)kernel_stack_top;
-    const uint32_t *guess = NULL;
+    const uintptr_t *top = (const uintptr_t *)(const void *)kernel_stack_top;
+    const uintptr_t *guess = NULL;
     for (int i = 0; i < BACKTRACE_NEAR && at < top; i++, at++) {
         enum call_kind kind = call_before(*at);
-        uint32_t target = kind == CALL_DIRECT ? branch_target(*at) : 0;
+        uintptr_t target = kind == CALL_DIRECT ? branch_target(*at) : 0;
         if (target && function->name &&
             (target == function->start || function_jumps(target, function))) {
             *sure = true;
@@ -105,32 +107,32 @@ static const uint32_t *backtrace_next(
 
 /* `back`: how far behind the place that is meant the address lies: a call that
  * does not return may be the last instruction of its function. */
-static void backtrace_line(uint32_t address, uint32_t back, bool sure)
+static void backtrace_line(uintptr_t address, uintptr_t back, bool sure)
 {
     size_t offset;
     const char *name = machine_symbol(address - back, &offset);
-    verso_print("backtrace: 0x%08x", address);
+    verso_print("backtrace: 0x%08zx", (size_t)address);
     if (name)
         verso_print(" %s+0x%zx", name, offset + back);
     verso_print("%s\n", sure ? "" : " ?");
 }
 
-void backtrace_print(uint32_t eip, uint32_t esp)
+void backtrace_print(uintptr_t ip, uintptr_t sp)
 {
-    const uint32_t *at = (const uint32_t *)(uintptr_t)(esp & ~3u);
+    const uintptr_t *at = (const uintptr_t *)(sp & ~(sizeof(uintptr_t) - 1));
     bool sure = true;
-    backtrace_line(eip, 0, true);
-    if (esp < (uint32_t)(uintptr_t)kernel_guard)
+    backtrace_line(ip, 0, true);
+    if (sp < (uintptr_t)kernel_guard)
         return; /* not our stack */
-    if (esp < (uint32_t)(uintptr_t)kernel_stack)
-        at = (const uint32_t *)(const void *)kernel_stack;
+    if (sp < (uintptr_t)kernel_stack)
+        at = (const uintptr_t *)(const void *)kernel_stack;
     for (int i = 0; i < BACKTRACE_DEPTH; i++) {
-        struct symbol function = function_find(i == 0 ? eip : eip - 1);
+        struct symbol function = function_find(i == 0 ? ip : ip - 1);
         at = backtrace_next(at, &function, &sure);
         if (!at)
             return;
-        eip = *at++;
-        backtrace_line(eip, 1, sure);
+        ip = *at++;
+        backtrace_line(ip, 1, sure);
     }
     verso_print("backtrace: ...\n");
 }
@@ -138,7 +140,6 @@ void backtrace_print(uint32_t eip, uint32_t esp)
 /* Of the caller. */
 __attribute__((noinline)) void backtrace_here(void)
 {
-    uint32_t esp;
-    __asm__ volatile("mov %%esp, %0" : "=r"(esp));
-    backtrace_print((uint32_t)(uintptr_t)__builtin_return_address(0), esp);
+    uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+    backtrace_print((uintptr_t)__builtin_return_address(0), sp);
 }

@@ -55,7 +55,7 @@ static bool shift_is_down;
 
 static volatile uint16_t *vga_cells(void)
 {
-    return (volatile uint16_t *)0xb8000;
+    return (volatile uint16_t *)(X86_PHYSICAL + X86_TEXT_SCREEN);
 }
 
 static bool serial_wait(unsigned bit)

@@ -36,79 +36,54 @@ static const char *const trap_names[32] = {
 static unsigned reports;
 
 /* Before anything else of a report: is this the first one? */
-static void report_begin(uint32_t eip)
+static void report_begin(uintptr_t ip)
 {
     reports++;
     if (reports == 1)
         return;
     if (reports == 2)
-        verso_print("\nfault: another one while reporting, at 0x%08x, address "
-                    "0x%08x: giving up\n",
-            eip, read_cr2());
+        verso_print("\nfault: another one while reporting, at 0x%08zx, address "
+                    "0x%08zx: giving up\n",
+            (size_t)ip, (size_t)read_cr2());
     machine_exit(1);
 }
 
-static void report_registers(const struct tss *r)
+static VERSO_NORETURN void report_end(
+    const struct trap_frame *frame, uintptr_t sp)
 {
-    verso_print("registers: eax=%08x ebx=%08x ecx=%08x edx=%08x\n", r->eax,
-        r->ebx, r->ecx, r->edx);
-    verso_print("registers: esi=%08x edi=%08x ebp=%08x esp=%08x\n", r->esi,
-        r->edi, r->ebp, r->esp);
-    verso_print("registers: eip=%08x eflags=%08x cr2=%08x cr3=%08x\n", r->eip,
-        r->eflags, read_cr2(), read_cr3());
-}
-
-static VERSO_NORETURN void report_end(const struct tss *registers)
-{
-    report_registers(registers);
-    backtrace_print(registers->eip, registers->esp);
+    registers_print(frame, sp);
+    backtrace_print(frame->ip, sp);
     machine_exit(1);
-}
-
-static struct tss report_state(const struct trap_frame *frame)
-{
-    return (struct tss){
-        .eax = frame->eax,
-        .ebx = frame->ebx,
-        .ecx = frame->ecx,
-        .edx = frame->edx,
-        .esi = frame->esi,
-        .edi = frame->edi,
-        .ebp = frame->ebp,
-        .esp = trap_esp(frame),
-        .eip = frame->eip,
-        .eflags = frame->eflags,
-    };
 }
 
 void fault_report_page(
     const struct trap_frame *frame, vaddr_t va, bool no_memory)
 {
-    struct tss registers = report_state(frame);
-    report_begin(frame->eip);
+    report_begin(frame->ip);
     fault_print(&(struct fault){.va = va,
-        .instruction = frame->eip,
-        .code = frame->error,
+        .instruction = frame->ip,
+        .code = (unsigned)frame->error,
         .no_memory = no_memory});
-    report_end(&registers);
+    report_end(frame, trap_sp(frame));
 }
 
 void fault_report_other(const struct trap_frame *frame)
 {
-    struct tss registers = report_state(frame);
     const char *name = trap_names[frame->vector];
-    report_begin(frame->eip);
+    report_begin(frame->ip);
     verso_print("\nfault: %s (exception %u, error code 0x%x)\nfault: ",
-        name ? name : "reserved exception", frame->vector, frame->error);
-    fault_print_place(frame->eip);
-    report_end(&registers);
+        name ? name : "reserved exception", (unsigned)frame->vector,
+        (unsigned)frame->error);
+    fault_print_place(frame->ip);
+    report_end(frame, trap_sp(frame));
 }
 
 /* The CPU could not even enter the first fault's handler. With CR2 at the end
  * of the stack, it had no stack to enter it on. */
-void fault_report_double(const struct tss *tss, vaddr_t va)
+void fault_report_double(const struct trap_frame *frame, uintptr_t sp)
 {
-    report_begin(tss->eip);
+    vaddr_t va = read_cr2();
+    report_begin(frame->ip);
     if (va >= (vaddr_t)kernel_guard && va < (vaddr_t)kernel_stack)
         verso_print("\nfault: stack overflow: the kernel stack [%p, %p) has "
                     "run into the guard page below it\n",
@@ -116,9 +91,9 @@ void fault_report_double(const struct tss *tss, vaddr_t va)
     else
         verso_print("\nfault: double fault (exception 8)\n");
     verso_print("fault: address 0x%08zx, ", va);
-    fault_print_place(tss->eip);
+    fault_print_place(frame->ip);
     verso_report_walk(va);
-    report_end(tss);
+    report_end(frame, sp);
 }
 
 /* ---- panics ---- */

@@ -4,7 +4,7 @@
  * controllers.
  *
  *     vector 0..31   exceptions: interrupt gates to traps.S, then fault.c;
- *                    8, the double fault, is a task gate (gdt.c)
+ *                    8, the double fault, has a stack of its own (gdt.c)
  *     vector 32..47  lines 0..15. Their handlers do nothing: a line is only
  *                    ever unmasked to end the hlt of irq_wait()
  *
@@ -19,20 +19,7 @@
 #define PIC_EOI 0x20u
 #define PIC_ISR 0x0bu /* read the in-service register next */
 
-#define IDT_ENTRIES    48u
-#define GATE_INTERRUPT 0x8e00u /* present, ring 0, interrupts off */
-#define GATE_TASK      0x8500u
-
-struct gate {
-    uint32_t low, high;
-};
-
-struct table_pointer {
-    uint16_t limit;
-    uint32_t base;
-} __attribute__((packed));
-
-static struct gate idt[IDT_ENTRIES];
+static struct gate idt[TRAP_VECTORS];
 static unsigned irq_depth;
 static bool irq_pretended;
 
@@ -58,15 +45,11 @@ static void pic_init(void)
 
 void idt_init(void)
 {
-    for (uint32_t i = 0; i < IDT_ENTRIES; i++) {
-        uint32_t entry = (uint32_t)(uintptr_t)trap_entries + 16 * i;
-        idt[i].low = SELECTOR_CODE << 16 | (entry & 0xffffu);
-        idt[i].high = (entry & 0xffff0000u) | GATE_INTERRUPT;
-    }
-    idt[TRAP_DOUBLE_FAULT] =
-        (struct gate){SELECTOR_DOUBLE_FAULT << 16, GATE_TASK};
+    for (unsigned i = 0; i < TRAP_VECTORS; i++)
+        idt[i] =
+            gate_make((uintptr_t)trap_entries + 16 * i, i == TRAP_DOUBLE_FAULT);
     pic_init();
-    struct table_pointer pointer = {sizeof idt - 1, (uint32_t)(uintptr_t)idt};
+    struct table_pointer pointer = {sizeof idt - 1, (uintptr_t)idt};
     __asm__ volatile("lidt %0" : : "m"(pointer));
 }
 

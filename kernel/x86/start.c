@@ -35,30 +35,20 @@ static void name_init(void)
     const char *start = cpu.text;
     while (*start == ' ')
         start++;
-    verso_format(name, sizeof name, "x86, 32-bit, two levels: %s", start);
+    verso_format(name, sizeof name, "%s: %s", x86_kind(), start);
 }
 
-void x86_start(uint32_t magic, const void *info)
+void x86_start(uint32_t magic, uintptr_t info)
 {
     console_init();
     gdt_init();
     idt_init();
-    multiboot_read(magic, info);
-    options_parse(multiboot_command_line());
+    loader_read(magic, info);
+    options_parse(loader_command_line());
     if (machine_option("crlf"))
         console_set_crlf();
     name_init();
     kernel_main();
-}
-
-void machine_layout(void)
-{
-    layout_init();
-}
-
-void machine_started(void)
-{
-    gdt_set_root(read_cr3());
 }
 
 const char *machine_name(void)

@@ -9,16 +9,22 @@
 
 #include "string.h"
 
+#ifdef __x86_64__
+#define WORDS "q"
+#else
+#define WORDS "l"
+#endif
+
 void *memset(void *to, int byte, size_t bytes)
 {
-    uint32_t word = (uint8_t)byte * 0x01010101u;
+    uintptr_t word = (uint8_t)byte * (UINTPTR_MAX / 255);
     void *at = to;
-    size_t words = bytes / 4;
-    __asm__ volatile("rep stosl"
+    size_t words = bytes / sizeof(uintptr_t);
+    __asm__ volatile("rep stos" WORDS
                      : "+D"(at), "+c"(words)
                      : "a"(word)
                      : "memory");
-    bytes &= 3;
+    bytes &= sizeof(uintptr_t) - 1;
     __asm__ volatile("rep stosb"
                      : "+D"(at), "+c"(bytes)
                      : "a"(word)
@@ -29,12 +35,12 @@ void *memset(void *to, int byte, size_t bytes)
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
     void *at = to;
-    size_t words = bytes / 4;
-    __asm__ volatile("rep movsl"
+    size_t words = bytes / sizeof(uintptr_t);
+    __asm__ volatile("rep movs" WORDS
                      : "+D"(at), "+S"(from), "+c"(words)
                      :
                      : "memory");
-    bytes &= 3;
+    bytes &= sizeof(uintptr_t) - 1;
     __asm__ volatile("rep movsb"
                      : "+D"(at), "+S"(from), "+c"(bytes)
                      :

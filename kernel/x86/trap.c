@@ -27,8 +27,8 @@ static struct {
 /* cli, sti and popf: what turns interrupts on or off. */
 static void trap_step(const struct trap_frame *frame)
 {
-    uint8_t opcode = *(const uint8_t *)(uintptr_t)frame->eip;
-    if (frame->eip == (uint32_t)(uintptr_t)step_end)
+    uint8_t opcode = *(const uint8_t *)(uintptr_t)frame->ip;
+    if (frame->ip == (uintptr_t)step_end)
         return;
     if (opcode == 0xfa || opcode == 0xfb || opcode == 0x9d)
         step.toggles++;
@@ -44,7 +44,10 @@ size_t machine_count_toggles(void (*run)(void *arg), void *arg)
 }
 
 /* What is called by machine_access() now; and what it is to say. */
-static vaddr_t probe_called;
+static struct {
+    bool running; /* NULL can be called, too */
+    vaddr_t called;
+} probe;
 int probe_code;
 
 /* No access as a user: this kernel has no such code. */
@@ -61,9 +64,10 @@ int machine_access(const volatile void *address, unsigned how)
             code == MACHINE_PASSED ? *(const volatile unsigned char *)address
                                    : 0);
     }
-    probe_called = (vaddr_t)address;
+    probe.called = (vaddr_t)address;
+    probe.running = true;
     int code = probe_call(address);
-    probe_called = 0;
+    probe.running = false;
     return code;
 }
 
@@ -73,40 +77,40 @@ void machine_put_return(void *at)
 }
 
 /* Where a probe that faults goes on; NULL: it is none. */
-static const char *probe_exit(uint32_t eip, vaddr_t va)
+static const char *probe_exit(uintptr_t ip, vaddr_t va)
 {
-    if (eip == (uint32_t)(uintptr_t)probe_load ||
-        eip == (uint32_t)(uintptr_t)probe_store)
+    if (ip == (uintptr_t)probe_load || ip == (uintptr_t)probe_store)
         return probe_failed;
-    return eip == va && va == probe_called ? probe_call_failed : NULL;
+    return probe.running && ip == va && va == probe.called ? probe_call_failed
+                                                           : NULL;
 }
 
 static void trap_page_fault(struct trap_frame *frame)
 {
     vaddr_t va = read_cr2();
-    enum verso_fault answer = verso_fault(va, frame->error & ERROR_FOR_VERSO);
-    if (answer == VERSO_FAULT_HANDLED || answer == VERSO_FAULT_SPURIOUS)
+    enum verso_fault answer =
+        verso_fault(va, (unsigned)frame->error & ERROR_FOR_VERSO);
+    /* rights are not what is wrong where a reserved bit is set */
+    if (answer == VERSO_FAULT_HANDLED ||
+        (answer == VERSO_FAULT_SPURIOUS && !(frame->error & MACHINE_RESERVED)))
         return;
-    const char *go_on = probe_exit(frame->eip, va);
+    const char *go_on = probe_exit(frame->ip, va);
     if (go_on == NULL)
         fault_report_page(frame, va, answer == VERSO_FAULT_NO_MEMORY);
     probe_code = (int)frame->error;
-    frame->eip = (uint32_t)(uintptr_t)go_on;
+    frame->ip = (uintptr_t)go_on;
 }
 
 void x86_trap(struct trap_frame *frame)
 {
     if (frame->vector >= TRAP_IRQ)
-        irq_handle(frame->vector - TRAP_IRQ);
+        irq_handle((unsigned)frame->vector - TRAP_IRQ);
     else if (frame->vector == TRAP_DEBUG && step.running)
         trap_step(frame);
     else if (frame->vector == TRAP_PAGE_FAULT)
         trap_page_fault(frame);
+    else if (frame->vector == TRAP_DOUBLE_FAULT)
+        fault_report_double(frame, trap_sp(frame));
     else
         fault_report_other(frame);
-}
-
-void x86_double_fault(void)
-{
-    fault_report_double(gdt_interrupted(), read_cr2());
 }

@@ -22,7 +22,7 @@ endif
 .PHONY: coverage coverage-build
 coverage:
 	@tools/deps.sh run test coverage
-	$(PARALLEL) CC=gcc BUILT=build/coverage COVERAGE=1 IMAGES=verso-test \
+	$(PARALLEL) ARCH=x86 CC=gcc BUILT=build/coverage COVERAGE=1 IMAGES=verso-test \
 		CFLAGS='-O0 -Wno-frame-larger-than' UM_HOOKS= \
 		UM_SANITIZE='$(COVERAGE_UM)' coverage-build
 	@JOBS=$(JOBS) test/coverage/coverage.py build/coverage

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Usage: symbols.py [--update] DIR ARCH: of the archives that check.sh built in
+"""Usage: symbols.py [--update] DIR: of the archives that check.sh built in
 DIR/gcc and DIR/clang, and of the call graphs beside them:
 
 - every global symbol begins with verso_;
@@ -38,7 +38,7 @@ NEEDS_HEAD = """# What the archives need from outside
 
 Written by `tools/check.sh --update symbols`, and compared by `make check`: the
 undefined symbols of each archive (`nm -u`, less what the archive defines), as
-built by gcc with the flags of the Makefile. What each function must do is said
+built by gcc with the flags of the Makefile, whatever the architecture. What each function must do is said
 in `include/verso/host.h`, `back.h` and `frame.h`; the four `mem` functions are
 those of C.
 """
@@ -101,10 +101,10 @@ def check_needs(archive, undefined):
             findings.append(f"{archive}: needs {name}")
 
 
-def needs_text(arch, needs):
+def needs_text(needs):
     text = NEEDS_HEAD
     for part, names in needs.items():
-        text += f"\n## {arch}: lib{part}.a\n\n"
+        text += f"\n## lib{part}.a\n\n"
         text += "".join(f"    {name}\n" for name in sorted(names))
     return text
 
@@ -237,7 +237,7 @@ def check_frames(directory):
 
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--update"]
-    out, arch = arguments
+    out, = arguments
     needs = {}
     for compiler in ("gcc", "clang"):
         for part in PARTS:
@@ -248,7 +248,7 @@ def main():
             check_needs(archive, undefined)
             if compiler == "gcc":
                 needs[part] = undefined
-    text = needs_text(arch, needs)
+    text = needs_text(needs)
     if "--update" in sys.argv:
         with open(NEEDS, "w", encoding="utf-8") as file:
             file.write(text)

@@ -14,16 +14,11 @@
  *
  * Source: SDM vol. 3A, 3.4.5 (descriptors), 7.2 (task state).
  */
-#include "x86.h"
+#include "../x86.h"
 
 struct descriptor {
     uint32_t low, high;
 };
-
-struct table_pointer {
-    uint16_t limit;
-    uint32_t base;
-} __attribute__((packed));
 
 #define FLAT_CODE 0x00cf9a00u /* present, ring 0, 4 GiB; execute, read */
 #define FLAT_DATA 0x00cf9200u /* present, ring 0, 4 GiB; read, write */
@@ -45,7 +40,7 @@ static struct descriptor gdt_tss(const struct tss *tss)
 
 static void gdt_load(void)
 {
-    struct table_pointer pointer = {sizeof gdt - 1, (uint32_t)(uintptr_t)gdt};
+    struct table_pointer pointer = {sizeof gdt - 1, (uintptr_t)gdt};
     __asm__ volatile("lgdt %0\n\t"
                      "ljmp %1, $1f\n"
                      "1:\tmov %2, %%ds\n\t"

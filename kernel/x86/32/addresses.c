@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * addresses.c - how the 32-bit kernel divides physical memory and addresses.
+ *
+ *     0                page 0: not mapped, so that NULL faults
+ *     4K..640K         R W      low memory
+ *     640K             the window through which Verso clears frames: takes the
+ *                      addresses of the graphics memory, which nobody uses, so
+ *                      that it costs no table
+ *     704K..1M         R W      text screen, BIOS: uncached
+ *     1M               R X      kernel: text
+ *                      R        kernel: rodata
+ *                      R W      kernel: data; a hole, one page: the guard
+ *                      R W      kernel: stack; modules; the frame array
+ *     identity end     up to here Paddr == Vaddr. Modules above it have a
+ *                      mapping of their own
+ *     0x60000000       ../../pages.c: the kernel's own tables (replay's)
+ *     0x70000000       the tests'
+ *     0x80000000       Verso's heap
+ *     0xff800000       the mirror of the page tables
+ *     0xffc00000       not used: the last entry of the root
+ *
+ * With `accessor=direct` the identity mapping goes on to the end of RAM, at
+ * most to 1 GiB, and Verso reaches its tables there, not through the mirror.
+ */
+#include "../x86.h"
+
+#define OWN_WINDOW   0x60000000u
+#define TEST_WINDOW  0x70000000u
+#define HEAP_START   0x80000000u
+#define HEAP_END     0xff800000u
+#define WINDOW       0xa0000u
+#define WINDOW_END   0xb0000u
+#define ZONE_0_END   0x1000000u  /* what ISA devices reach */
+#define DIRECT_MAX   0x40000000u /* 1 GiB */
+#define IDENTITY_MAX 0x60000000u
+
+/* Identity: [start, end), which may be empty. */
+static void identity_fix(
+    uint64_t start, uint64_t end, unsigned flags, const char *name)
+{
+    layout_fix((vaddr_t)start, start, end, flags, name);
+}
+
+/* The end of RAM below 4 GiB. */
+static uint64_t layout_ram_end(void)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < layout.map_count; i++) {
+        uint64_t range_end = layout.map[i].start + layout.map[i].bytes;
+        if (layout.map[i].usable && layout.map[i].start >> 32 == 0 &&
+            range_end > end)
+            end = range_end;
+    }
+    return page_down(end);
+}
+
+static uint64_t layout_identity_end(void)
+{
+    uint64_t end = layout.frames_pa +
+                   page_up((uint64_t)layout.frame_count * sizeof(struct frame));
+    if (!layout.use_direct)
+        return end;
+    uint64_t ram_end = layout_ram_end();
+    uint64_t direct_end = ram_end < DIRECT_MAX ? ram_end : DIRECT_MAX;
+    return direct_end > end ? direct_end : end;
+}
+
+static void layout_fix_all(uint64_t identity_end)
+{
+    size_t count;
+    const struct verso_range *module = loader_modules(&count);
+    layout_fix_low(WINDOW_END);
+    layout_fix_image();
+    identity_fix(layout_image_end(), identity_end, VERSO_RW,
+        layout.use_direct ? "direct map" : "up to the frame array");
+    for (size_t i = 0; i < count; i++) {
+        uint64_t end = page_up(module[i].start + module[i].bytes);
+        uint64_t start = page_down(module[i].start);
+        if (end > identity_end && end <= IDENTITY_MAX)
+            identity_fix(start > identity_end ? start : identity_end, end,
+                VERSO_READ, "module");
+    }
+}
+
+void machine_layout(void)
+{
+    const char *accessor = machine_option("accessor");
+    layout.map = loader_map(&layout.map_count);
+    layout_reserve_all();
+    layout.use_direct = accessor != NULL && accessor[0] == 'd';
+    if (verso_frame_place(&layout, page_up(layout_image_end())) != VERSO_OK)
+        verso_panic("boot: no room in RAM for the frame array");
+
+    uint64_t identity_end = layout_identity_end();
+    if (identity_end > IDENTITY_MAX)
+        verso_panic("boot: the frame array ends at 0x%llx, above 0x%x",
+            (unsigned long long)identity_end, IDENTITY_MAX);
+    layout_fix_all(identity_end);
+    layout.zone_limit[0] = layout.use_direct ? identity_end : ZONE_0_END;
+    layout.direct_bytes = identity_end;
+    layout.window = WINDOW;
+    layout.heap_start = HEAP_START;
+    layout.heap_pages = (HEAP_END - HEAP_START) >> VERSO_PAGE_SHIFT;
+}
+
+void machine_started(void)
+{
+    gdt_set_root(read_cr3());
+}
+
+const char *x86_kind(void)
+{
+    return "x86, 32-bit, two levels";
+}
+
+vaddr_t machine_own_window(void)
+{
+    return OWN_WINDOW;
+}
+
+vaddr_t machine_test_window(void)
+{
+    return TEST_WINDOW;
+}
+
+const void *machine_archive(size_t *bytes)
+{
+    size_t count;
+    const struct verso_range *module = loader_modules(&count);
+    if (count == 0 || module->start + module->bytes > IDENTITY_MAX)
+        return NULL;
+    *bytes = (size_t)module->bytes;
+    return (const void *)(uintptr_t)module->start;
+}
+
+void machine_mirror(struct machine_mirror *mirror)
+{
+    unsigned slot = layout.mirror_slot ? layout.mirror_slot : 1022;
+    mirror->slot = slot;
+    mirror->bits = 10;
+    mirror->tables = (vaddr_t)slot << 22;
+    mirror->directory = mirror->tables + ((vaddr_t)slot << VERSO_PAGE_SHIFT);
+    mirror->bytes = 1u << 22;
+}
