@@ -140,6 +140,22 @@ $(eval $(call heap_host,32))
 heap: $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
 TEST_NEEDS += $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
 
+# ---- again, for valgrind and by clang ----
+#
+# build/plain is without sanitizers; build/clang is the other compiler's.
+
+AGAIN = +@$(MAKE) --no-print-directory -s ARCH=x86 BUILT=$(BUILT)/$@
+.PHONY: plain clang
+plain:
+	$(AGAIN) UM_SANITIZE= $(BUILT)/$@/heap/64/verso-heap-test \
+		$(BUILT)/$@/um-machine/64/um-machine
+clang:
+	$(AGAIN) CC=clang $(BUILT)/$@/heap/64/verso-heap-test \
+		$(BUILT)/$@/heap/32/verso-heap-test \
+		$(BUILT)/$@/um-machine/64/um-machine \
+		$(BUILT)/$@/um-machine/32/um-machine
+TEST_NEEDS += plain clang
+
 # ---- several CPUs ----
 #
 # The machine's own tests of that are um-cpus, above. build/um-cpus/verso is
