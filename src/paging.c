@@ -1591,7 +1591,8 @@ const char *verso_i_paging_check(void)
             broken = check_table(space, l, va);
             tables += l == space->top ? MMU_ROOT_FRAMES : 1;
         }
-        va = entry_end(space, va, level);
+        /* of one at level 0, no entry leads to another table */
+        va = entry_end(space, va, level > 0 ? level : 1);
     } while (va != 0 && broken == NULL);
     if (broken == NULL && paging.batches != 0)
         broken = "paging.8: every batch is submitted";
