@@ -3,21 +3,23 @@
 # Included by test/test.mk: the fuzz targets, build/fuzz/api, boot and trace,
 # with clang's libFuzzer, under ASan and UBSan. What is fuzzed is compiled so
 # that libFuzzer sees where it goes; the machine and the model are not, and the
-# machine has no sanitizers (in the suites it has), for speed. 64-bit processes,
+# machine has no sanitizers (in the suites it has), for speed. What UBSan finds
+# traps, without words: build/um/64/fuzz-api, below, has them. 64-bit processes,
 # or with BITS=32 those.
 
 FUZZ_CC ?= clang
 BITS ?= 64
 FUZZ_B := build/fuzz
 FUZZ_TARGETS := api boot trace
-FUZZ_COMMON := -std=c17 -O2 -g -m$(BITS) -fno-pie $(UM_SANITIZE) $(WARN) \
+FUZZ_SANITIZE := $(UM_SANITIZE) -fsanitize-trap=undefined
+FUZZ_COMMON := -std=c17 -O2 -g -m$(BITS) -fno-pie $(FUZZ_SANITIZE) $(WARN) \
 	-Iinclude -Iarch/um $(UM_HOOKS)
 FUZZ_SEEN := -fsanitize=fuzzer-no-link
 FUZZ_LIB_FLAGS := $(FUZZ_COMMON) $(FUZZ_SEEN) -fno-sanitize-coverage=trace-cmp -ffreestanding $(HAS_all)
 FUZZ_KERNEL_FLAGS := $(FUZZ_COMMON) $(FUZZ_SEEN) -ffreestanding -Ikernel
 FUZZ_TEST_FLAGS := $(FUZZ_COMMON) -ffreestanding -Isrc -Ikernel -Itest
 FUZZ_HOST_FLAGS := $(FUZZ_COMMON)
-FUZZ_MACHINE_FLAGS := $(filter-out $(UM_SANITIZE),$(FUZZ_COMMON))
+FUZZ_MACHINE_FLAGS := $(filter-out $(FUZZ_SANITIZE),$(FUZZ_COMMON))
 
 FUZZ_OBJS := $(patsubst %.c,$(FUZZ_B)/obj/%.o,$(wildcard \
 	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
@@ -47,7 +49,7 @@ $(eval $(call fuzz_objects,test,FUZZ_TEST_FLAGS))
 $(patsubst %,$(FUZZ_B)/%,$(FUZZ_TARGETS)): $(FUZZ_B)/%: \
 		$(FUZZ_B)/obj/test/fuzz/%.o $(FUZZ_OBJS)
 	$(call say,link $@)
-	$(Q)$(FUZZ_CC) -m$(BITS) -no-pie $(UM_SANITIZE) -fsanitize=fuzzer \
+	$(Q)$(FUZZ_CC) -m$(BITS) -no-pie $(FUZZ_SANITIZE) -fsanitize=fuzzer \
 		$(patsubst %,-Wl$(comma)--wrap=%,$(UM_WRAPS)) -o $@ $^
 
 -include $(FUZZ_OBJS:.o=.d) $(patsubst %,$(FUZZ_B)/obj/test/fuzz/%.d,$(FUZZ_TARGETS))
