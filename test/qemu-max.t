@@ -1,4 +1,4 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The suites on the CPU that has all that QEMU can do: five levels of tables.
-QEMU_FLAGS="-cpu max" exec "$(dirname "$0")/qemu.sh" 64M
+QEMU_FLAGS="-cpu max ${QEMU_FLAGS:-}" exec "$(dirname "$0")/qemu.sh" 64M
