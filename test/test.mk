@@ -59,7 +59,7 @@ $(eval $(call um_suites,$(UM),32,$(CC)))
 $(eval $(call um_suites,$(UM)/64,64,$(CC)))
 $(eval $(call um_suites,$(UM)/clang-32,32,clang))
 $(eval $(call um_suites,$(UM)/clang-64,64,clang))
-UM_OBJS := $(UM_OBJS_$(UM))
+
 
 .PHONY: um
 um: $(UM)/verso-test $(UM)/64/verso-test
