@@ -125,7 +125,7 @@ void console_init(void);
 void console_drain(void); /* until the last byte is on the wire */
 void console_set_crlf(void);
 
-/* multiboot.c, pvh.c: reads what the loader left, into loader.c */
+/* 32/multiboot.c, 64/loaders.c: reads what the loader left, into loader.c */
 void loader_read(uint32_t magic, uintptr_t info);
 
 /* loader.c */
