@@ -70,6 +70,13 @@ static inline uintptr_t read_cr3(void)
     return value;
 }
 
+static inline uintptr_t read_cr4(void)
+{
+    uintptr_t value;
+    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
+    return value;
+}
+
 /* What lgdt and lidt want. */
 struct table_pointer {
     uint16_t limit;
@@ -83,6 +90,10 @@ extern char kernel_guard[], kernel_stack[], kernel_stack_top[], kernel_end[];
 /* boot.S -> start.c: the loader's magic number, and where (physical address) it
  * left its information. */
 VERSO_NORETURN void x86_start(uint32_t magic, uintptr_t info);
+void x86_cpuid(uint32_t leaf, uint32_t out[4]); /* EAX, EBX, ECX, EDX */
+
+/* guards.c: machine_guards_users(), and UMIP */
+void guards_init(void);
 
 /* gdt.c */
 void gdt_init(void);

@@ -6,8 +6,9 @@
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
  * Environment: MEM=64M, ACCESSOR=mirror|direct, LARGE=0 (no large
  * pages; LARGE=1: none of 1 GiB), GLOBAL=0 (no global ones), LEVELS=5,
- * LOW=1 (addresses that valgrind can have), CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
- * structure that is not as it should be: boot_spoil). What it lays out:
+ * LOW=1 (addresses that valgrind can have), CLASSES="16 64 4096" (alloc's),
+ * BOOT=name (a boot structure that is not as it should be: boot_spoil). What it
+ * lays out:
  *
  *     32-bit      64-bit
  *     0x60000000  0x200000000000  test_window(), 64 MiB or 4 GiB
@@ -256,6 +257,17 @@ int machine_access(const volatile void *address, unsigned how)
     }
     host.probing = false;
     return host.probe_code;
+}
+
+bool machine_guards_users(unsigned how)
+{
+    (void)how; /* the machine has no SMEP, no SMAP */
+    return false;
+}
+
+void machine_open_users(bool open)
+{
+    (void)open; /* they always are */
 }
 
 void machine_put_return(void *at)
