@@ -21,6 +21,7 @@ VERSO_NORETURN void machine_exit(int code);
 /* Instructions executed so far, where something counts them (icount). */
 bool machine_counts(void);
 uint64_t machine_count(void);
+uint64_t machine_boot_count(void); /* at the first of the kernel */
 
 /* How often run(arg) turns interrupts on or off: executes it one instruction
  * at a time and looks at each. What runs inside an exception is not seen. */

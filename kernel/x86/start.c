@@ -79,6 +79,11 @@ uint64_t machine_count(void)
     return (uint64_t)high << 32 | low;
 }
 
+uint64_t machine_boot_count(void)
+{
+    return boot_count;
+}
+
 int machine_bench(void)
 {
     verso_print("bench: nothing counts instructions here; run QEMU with "

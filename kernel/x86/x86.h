@@ -90,6 +90,7 @@ extern char kernel_guard[], kernel_stack[], kernel_stack_top[], kernel_end[];
 /* boot.S -> start.c: the loader's magic number, and where (physical address) it
  * left its information. */
 VERSO_NORETURN void x86_start(uint32_t magic, uintptr_t info);
+extern uint64_t boot_count; /* machine_count(), at the start of boot.S */
 void x86_cpuid(uint32_t leaf, uint32_t out[4]); /* EAX, EBX, ECX, EDX */
 
 /* guards.c: machine_guards_users(), and UMIP */

@@ -85,6 +85,9 @@ multiboot2_start:
     movl $LOADED(kernel_stack_top), %esp
     movl %eax, %ebp
     movl %ebx, %esi
+    rdtsc
+    movl %eax, LOADED(boot_count)
+    movl %edx, LOADED(boot_count) + 4
 
     /* 2,048 pages of 2 MiB; the upper half of each entry is 0 already */
     movl $LOADED(early_directories), %edi
@@ -167,6 +170,12 @@ early_gdt:
 early_gdt_pointer:
     .word . - early_gdt - 1
     .long LOADED(early_gdt)
+
+    .bss
+    .balign 8
+    .globl boot_count
+boot_count:
+    .skip 8
 
     .section .early, "aw", @nobits
     .balign PAGE
