@@ -59,7 +59,7 @@ $(eval $(call um_suites,$(UM),32,$(CC)))
 $(eval $(call um_suites,$(UM)/64,64,$(CC)))
 $(eval $(call um_suites,$(UM)/clang-32,32,clang))
 $(eval $(call um_suites,$(UM)/clang-64,64,clang))
-UM_OBJS := $(UM_OBJS_$(UM))
+
 
 .PHONY: um
 um: $(UM)/verso-test $(UM)/64/verso-test
@@ -139,6 +139,22 @@ $(eval $(call heap_host,32))
 .PHONY: heap
 heap: $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
 TEST_NEEDS += $(HEAP)/64/verso-heap-test $(HEAP)/32/verso-heap-test
+
+# ---- again, for valgrind and by clang ----
+#
+# build/plain is without sanitizers; build/clang is the other compiler's.
+
+AGAIN = +@$(MAKE) --no-print-directory -s ARCH=x86 BUILT=$(BUILT)/$@
+.PHONY: plain clang
+plain:
+	$(AGAIN) UM_SANITIZE= $(BUILT)/$@/heap/64/verso-heap-test \
+		$(BUILT)/$@/um-machine/64/um-machine
+clang:
+	$(AGAIN) CC=clang $(BUILT)/$@/heap/64/verso-heap-test \
+		$(BUILT)/$@/heap/32/verso-heap-test \
+		$(BUILT)/$@/um-machine/64/um-machine \
+		$(BUILT)/$@/um-machine/32/um-machine
+TEST_NEEDS += plain clang
 
 # ---- several CPUs ----
 #
