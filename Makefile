@@ -256,7 +256,8 @@ $(MACHINE_TESTS): test-%:
 # The table of docs/booted.md. ROWS="q35 UEFI": of it only these.
 booted:
 	@tools/deps.sh $(DEPS) test iso $(foreach m,$(MACHINES),$(DEPS_$m))
-	$(PARALLEL) kernel traces
+	$(PARALLEL) ARCH=x86 kernel traces
+	$(PARALLEL) ARCH=x86_64 kernel traces
 	@test/booted.py $(ROWS)
 
 # What the tests need built; test.mk adds to TEST_NEEDS.
