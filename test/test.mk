@@ -89,7 +89,7 @@ $$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE)): $(UM_MACHINE)/$(1)/%: \
 	$$(call say,link $$@)
 	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) -o $$@ $$^
 TEST_NEEDS += $$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE))
--include $$(wildcard $(UM_MACHINE)/$(1)/*/*/*.d)
+-include $$(wildcard $(UM_MACHINE)/$(1)/*/*/*.d $(UM_MACHINE)/$(1)/*/*/*/*.d)
 endef
 $(eval $(call um_alone,64))
 $(eval $(call um_alone,32))
