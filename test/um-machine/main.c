@@ -285,6 +285,7 @@ static void an_invalidation_of_no_page_drops_the_entries_for_tables(void)
     um_entry_t *entry = entry_at(base, 1);
     CHECK(um_misbehave("pdecache=1"));
     page_new(base, W, 1);
+    page_new(base + PAGE, W, 2);
     CHECK_EQ(read_at(base), NONE);
     um_store(entry, 0);
     um_invalidate((uintptr_t)um_ram());
