@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Boot structures that are not as they should be: refused with the numbers, each
-# in a process of its own; and some that are odd, and work. With SUITE=name, as
-# of test/mutants, only what has this BOOT.
+# in a process of its own; and some that are odd, and work.
+# Usage: host-boot.t [BOOT]: only those.
 cd "$(dirname "$0")" || exit 1
 failed=0
 number=0
-only=${SUITE:-}
+only=${1:-}
 
 # case BOOT SUITE TEXT SENTENCE: the output must contain TEXT.
 check() {
@@ -98,7 +98,7 @@ grow '' 'a start that runs out of memory anywhere says so'
 grow fixed 'so does one with a fixed mapping'
 export UM_BUILD=um/64
 check heap-in-hole harness \
-    '^Bail out! paging: the heap 0x7fffffffb000, 131072 pages, is not all addresses$' \
+    '^Bail out! paging: the heap 0x00007fffffffb000, 131072 pages, is not all addresses$' \
     'a heap that reaches into the hole between the halves is refused'
 grow '' 'so does one with tables of 64-bit entries'
 exit $failed

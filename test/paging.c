@@ -782,12 +782,11 @@ TEST(the_tables_below_the_root_stay_in_the_heap_and_nowhere_else)
         if (va != (window() & -span)) /* where tests map for users */
             CHECK_EQ(root_entry(va) & geometry_user_bit(), 0);
     }
-    if (pfn_at(last) == 0)
-        come_and_go(last);
-    const vaddr_t beside[2] = {start - span, (last & -span) + span};
-    for (size_t i = 0; i < 2; i++)
-        if (!is_in_mirror(beside[i]) && pfn_at(beside[i]) == 0)
-            come_and_go(beside[i]);
+    const vaddr_t in_and_beside[4] = {
+        boot->heap_start, last, start - span, (last & -span) + span};
+    for (size_t i = 0; i < 4; i++)
+        if (!is_in_mirror(in_and_beside[i]) && pfn_at(in_and_beside[i]) == 0)
+            come_and_go(in_and_beside[i]);
 }
 
 /* pitfall 3: the frame a table is made of held valid-looking entries. */

@@ -35,7 +35,7 @@ UM_64 = "build/um/64/verso-test"
 HEAP = "build/heap/64/verso-heap-test"
 FUZZ = "build/um/fuzz-api"
 BOOT = "test/host-boot.t"
-# What is run is built; these run what others build.
+# What is run is built; but a script, whose argument is the suite, needs these.
 SCRIPTS = {BOOT: [UM, UM_64]}
 # Configurations: a word in front of a suite (`direct/paging`), a binary, and
 # its environment. A suite alone is one of `um`.
@@ -152,8 +152,11 @@ def run(tree, test):
         os.environ, SUITE=suite,
         ASAN_OPTIONS="detect_leaks=0:fast_unwind_on_fatal=1:symbolize=0",
         **settings)
+    command = [os.path.join(tree, binary)]
+    if binary in SCRIPTS:
+        command += [suite] if suite else []
     with subprocess.Popen(
-            [os.path.join(tree, binary)], cwd=tree, env=environment,
+            command, cwd=tree, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT) as child:
         try:
