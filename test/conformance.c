@@ -477,10 +477,10 @@ TEST(nothing_that_the_mirror_shows_can_be_run)
     if (s.va == s.page) {
         machine_put_return((void *)s.va);
         CHECK_OK(verso_protect(s.page, s.pages, VERSO_RX));
-        CHECK_EQ(machine_access(word_at(s.va), VERSO_FAULT_EXEC),
-            MACHINE_PASSED);
-        CHECK_EQ(machine_access(word_at(geometry_mirror_entry(s.va)),
-                     VERSO_FAULT_EXEC),
+        CHECK_EQ(
+            machine_access(word_at(s.va), VERSO_FAULT_EXEC), MACHINE_PASSED);
+        CHECK_EQ(machine_access(
+                     word_at(geometry_mirror_entry(s.va)), VERSO_FAULT_EXEC),
             refused);
     }
     sample_unmap(&s);

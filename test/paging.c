@@ -446,8 +446,8 @@ TEST(neither_is_a_huge_page_mapped_over_nor_one_over_anything)
     for (size_t page = 0; page < 2 * HUGE; page += HUGE - 1) {
         CHECK_OK(verso_map(PAGE_AT(page), NOWHERE, 1, VERSO_READ));
         before = test_state_hash();
-        CHECK_EQ(verso_map(window(), NOWHERE, 2 * HUGE, VERSO_RW),
-            VERSO_EXISTS);
+        CHECK_EQ(
+            verso_map(window(), NOWHERE, 2 * HUGE, VERSO_RW), VERSO_EXISTS);
         CHECK(test_state_hash() == before);
         CHECK_EQ(page_size_at(PAGE_AT(page)), 1);
         CHECK_OK(verso_unmap(PAGE_AT(page), 1));
@@ -773,8 +773,8 @@ TEST(the_tables_below_the_root_stay_in_the_heap_and_nowhere_else)
 {
     const struct verso_boot *boot = machine_boot();
     const vaddr_t span = root_span(), start = boot->heap_start & -span;
-    const vaddr_t last =
-        boot->heap_start + ((vaddr_t)(boot->heap_pages - 1) << VERSO_PAGE_SHIFT);
+    const vaddr_t last = boot->heap_start +
+                         ((vaddr_t)(boot->heap_pages - 1) << VERSO_PAGE_SHIFT);
     if (!geometry_keeps_upper())
         SKIP("the tables come and go everywhere");
     for (vaddr_t va = start; va - start <= last - start; va += span) {
