@@ -163,45 +163,46 @@ static pfn_t chain_pop(struct verso_chain *chain)
 
 /* ---- addresses ---- */
 
-/* Bits of an address above those that the tables translate; none where it is as
- * wide as a pointer. They repeat the highest that is translated. */
-ALWAYS_INLINE unsigned unused_bits(const struct space *space)
+/* Bits of an address above those that the tables translate, the root being at
+ * level `top`; none where it is as wide as a pointer. They repeat the highest
+ * that is translated. */
+ALWAYS_INLINE unsigned unused_bits(unsigned top)
 {
-    return 8 * (unsigned)sizeof(vaddr_t) - MMU_VA_BITS(top_of(space) + 1);
+    return 8 * (unsigned)sizeof(vaddr_t) - MMU_VA_BITS(top + 1);
 }
 
-ALWAYS_INLINE vaddr_t translated(const struct space *space, vaddr_t va)
+ALWAYS_INLINE vaddr_t translated(unsigned top, vaddr_t va)
 {
-    return va << unused_bits(space) >> unused_bits(space);
+    return va << unused_bits(top) >> unused_bits(top);
 }
 
-static vaddr_t extended(const struct space *space, vaddr_t va)
+ALWAYS_INLINE vaddr_t extended(unsigned top, vaddr_t va)
 {
-    unsigned unused = unused_bits(space);
+    unsigned unused = unused_bits(top);
     return (vaddr_t)((intptr_t)(va << unused) >> unused);
 }
 
 /* Is it an address: not in the hole between the lower and the upper half? */
-ALWAYS_INLINE bool is_address(const struct space *space, vaddr_t va)
+ALWAYS_INLINE bool is_address(unsigned top, vaddr_t va)
 {
-    return unused_bits(space) == 0 || va == extended(space, va);
+    return unused_bits(top) == 0 || va == extended(top, va);
 }
 
 /* Are all pages of a range addresses? The hole is not in the middle, either. */
-ALWAYS_INLINE bool are_addresses(
-    const struct space *space, vaddr_t va, vaddr_t last)
+ALWAYS_INLINE bool are_addresses(unsigned top, vaddr_t va, vaddr_t last)
 {
-    return unused_bits(space) == 0 ||
-           (is_address(space, va) && (intptr_t)(va ^ last) >= 0 &&
-               is_address(space, last));
+    return unused_bits(top) == 0 ||
+           (is_address(top, va) && (intptr_t)(va ^ last) >= 0 &&
+               is_address(top, last));
 }
 
 /* For what goes through all addresses: past the hole, if va is in it. */
 static vaddr_t skip_hole(const struct space *space, vaddr_t va)
 {
-    if (is_address(space, va))
+    const unsigned top = top_of(space);
+    if (is_address(top, va))
         return va;
-    return extended(space, translated(space, ~(vaddr_t)0) / 2 + 1);
+    return extended(top, translated(top, ~(vaddr_t)0) / 2 + 1);
 }
 
 /* ---- entries ---- */
@@ -247,10 +248,10 @@ static NO_INLINE struct pte *pte_at_direct(
 }
 
 ALWAYS_INLINE struct pte *pte_at_mirror(
-    const struct space *space, unsigned level, vaddr_t va)
+    const struct space *space, unsigned level, vaddr_t va, unsigned top)
 {
     return (struct pte *)space->base[level] +
-           (translated(space, va) >> MMU_LEVEL_SHIFT(level));
+           (translated(top, va) >> MMU_LEVEL_SHIFT(level));
 }
 
 /* The entry of va at a level. Every entry above it names a table. */
@@ -259,7 +260,7 @@ ALWAYS_INLINE struct pte *pte_at(
 {
     if (unlikely(space->direct))
         return pte_at_direct(space, level, va);
-    return pte_at_mirror(space, level, va);
+    return pte_at_mirror(space, level, va, top_of(space));
 }
 
 /* Where a walk ends, and what stands there. */
@@ -278,13 +279,13 @@ ALWAYS_INLINE struct place walk(
     UNROLL_4
     for (p.level = top; p.level > 0; p.level--) {
         p.entry = direct ? pte_at_direct(space, p.level, va)
-                         : pte_at_mirror(space, p.level, va);
+                         : pte_at_mirror(space, p.level, va, top);
         p.e = pte_load(p.entry);
         if (!pte_is_table(p.e))
             return p;
     }
     p.entry =
-        direct ? pte_at_direct(space, 0, va) : pte_at_mirror(space, 0, va);
+        direct ? pte_at_direct(space, 0, va) : pte_at_mirror(space, 0, va, top);
     p.e = pte_load(p.entry);
     return p;
 }
@@ -294,18 +295,23 @@ static NO_INLINE unsigned walk_direct(const struct space *space, vaddr_t va)
     return walk(space, va, top_of(space), true).level;
 }
 
+/* Inlined once for each number of levels, so that shifts are constants. */
 ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
 {
     struct place p;
-    if (likely(!space->direct))
-        return walk(space, va, top_of(space), false);
+    if (likely(!space->direct)) {
+        if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
+            return walk(space, va, MMU_LEVELS_MIN - 1, false);
+        return walk(space, va, MMU_LEVELS_MAX - 1, false);
+    }
     p.level = walk_direct(space, va);
     p.entry = pte_at_direct(space, p.level, va);
     p.e = pte_load(p.entry);
     return p;
 }
 
-ALWAYS_INLINE unsigned find_entry(
+/* The same where it is not worth its size. */
+static NO_INLINE unsigned find_entry(
     const struct space *space, vaddr_t va, struct pte **entry)
 {
     struct place p = find_place(space, va);
@@ -337,8 +343,8 @@ static void live_add(
 
 static vaddr_t mirror_start(const struct space *space)
 {
-    return extended(
-        space, (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
+    return extended(top_of(space),
+        (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
 }
 
 static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
@@ -352,7 +358,7 @@ static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
 static vaddr_t mirror_page(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    vaddr_t at = (vaddr_t)pte_at_mirror(space, level - 1, va);
+    vaddr_t at = (vaddr_t)pte_at_mirror(space, level - 1, va, top_of(space));
     return round_down(at, VERSO_PAGE_SIZE);
 }
 
@@ -648,7 +654,7 @@ ALWAYS_INLINE int range_check(
         return VERSO_BAD_ARG;
     vaddr_t last =
         va + ((pages - 1) << VERSO_PAGE_SHIFT) + (VERSO_PAGE_SIZE - 1);
-    if (!are_addresses(space, va, last))
+    if (!are_addresses(top_of(space), va, last))
         return VERSO_BAD_ARG;
     if (last == UINTPTR_MAX ||
         (va <= space->mirror_last && last >= space->mirror_first) ||
@@ -885,18 +891,18 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
  * are a look and a store. */
 ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
 {
-    struct pte *entry;
+    const struct place p = find_place(space, m->va);
     pfn_t pfn = m->source.list != NULL ? m->source.list[0] : m->source.first;
-    if (unlikely(find_entry(space, m->va, &entry) > 0))
+    if (unlikely(p.level > 0))
         return map_many(space, m);
-    if (pte_is_live(pte_load(entry)))
+    if (pte_is_live(p.e))
         return VERSO_EXISTS;
     if (cache_differs(pfn, (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT))
         return VERSO_DENIED;
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
     live_add(space, 0, m->va, 1);
-    pte_store(entry, leaf_of(pfn, 0, m->flags));
+    pte_store(p.entry, leaf_of(pfn, 0, m->flags));
     return 0;
 }
 
@@ -1149,10 +1155,10 @@ ALWAYS_INLINE void mapping_fill(
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
-ALWAYS_INLINE int query(const struct space *space, struct place p, vaddr_t va,
-    struct verso_mapping *m)
+ALWAYS_INLINE int query_at(
+    struct place p, vaddr_t va, unsigned top, struct verso_mapping *m)
 {
-    if (!pte_is_live(p.e) || !is_address(space, va))
+    if (!pte_is_live(p.e) || !is_address(top, va))
         return VERSO_ABSENT;
     if (likely(p.level == 0)) /* constants for the usual case */
         mapping_fill(m, va, p.e, 0);
@@ -1161,11 +1167,27 @@ ALWAYS_INLINE int query(const struct space *space, struct place p, vaddr_t va,
     return 0;
 }
 
+ALWAYS_INLINE int query_mirror(
+    const struct space *space, vaddr_t va, struct verso_mapping *m)
+{
+    const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
+    if (likely(top_of(space) == low))
+        return query_at(walk(space, va, low, false), va, low, m);
+    return query_at(walk(space, va, high, false), va, high, m);
+}
+
+static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
+{
+    if (likely(!space->direct))
+        return query_mirror(space, va, m);
+    return query_at(find_place(space, va), va, top_of(space), m);
+}
+
 int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
     lock_take(&space->lock);
-    int err = query(space, find_place(space, va), va, mapping);
+    int err = query(space, va, mapping);
     lock_drop(&space->lock);
     return err;
 }
@@ -1174,7 +1196,7 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
     if (!paging.on)
         return VERSO_ABSENT;
-    return query(&paging.kernel, find_place(&paging.kernel, va), va, mapping);
+    return query(&paging.kernel, va, mapping);
 }
 
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
@@ -1234,7 +1256,7 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
     if (unlikely(space->direct))
         return verso_i_paging_query(space, va, mapping);
     lock_take(&space->lock);
-    int err = query(space, walk(space, va, top_of(space), false), va, mapping);
+    int err = query_mirror(space, va, mapping);
     lock_drop(&space->lock);
     return err;
 }
@@ -1349,8 +1371,9 @@ static void layout_check(const struct verso_boot *boot)
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
         (unsigned long long)boot->direct_bytes, boot->frame_count);
-    VERSO_VERIFY(heap == 0 || are_addresses(&paging.kernel, boot->heap_start,
-                                  boot->heap_start + (vaddr_t)(heap - 1)),
+    VERSO_VERIFY(
+        heap == 0 || are_addresses(top_of(&paging.kernel), boot->heap_start,
+                         boot->heap_start + (vaddr_t)(heap - 1)),
         "paging: the heap %p, %zu pages, is not all addresses",
         (void *)boot->heap_start, boot->heap_pages);
     VERSO_VERIFY(!overlap(boot->window, window, boot->heap_start, heap),
@@ -1713,7 +1736,7 @@ void verso_i_paging_report_walk(vaddr_t va)
         verso_print("walk: paging is not on yet\n");
         return;
     }
-    if (!is_address(space, va)) {
+    if (!is_address(top_of(space), va)) {
         verso_print("walk: %p is no address, but in the hole between the "
                     "lower and the upper half\n",
             (void *)va);
@@ -1748,8 +1771,9 @@ void verso_i_paging_report_walk(vaddr_t va)
 static bool is_mirror_level(
     const struct space *space, vaddr_t va, unsigned level)
 {
-    vaddr_t first = (vaddr_t)pte_at_mirror(space, level, 0);
-    vaddr_t last = (vaddr_t)pte_at_mirror(space, level, ~(vaddr_t)0);
+    vaddr_t first = (vaddr_t)pte_at_mirror(space, level, 0, top_of(space));
+    vaddr_t last =
+        (vaddr_t)pte_at_mirror(space, level, ~(vaddr_t)0, top_of(space));
     return va >= first && va < last + sizeof(struct pte);
 }
 
@@ -1765,7 +1789,8 @@ bool verso_i_paging_describe(vaddr_t va)
             level--;
         vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
         verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
-            (void *)extended(space, index << MMU_LEVEL_SHIFT(level)), level);
+            (void *)extended(top_of(space), index << MMU_LEVEL_SHIFT(level)),
+            level);
         return true;
     }
     if (paging.window != 0 && va >= paging.window &&
