@@ -708,16 +708,33 @@ static bool list_differs(const pfn_t *list, size_t pages, unsigned cache)
 {
     const struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
-    unsigned differs = 0;
+    uint8_t differs = 0; /* as wide as frame.cache: one instruction */
     if (cache != 0) {
         for (size_t i = 0; i < pages; i++)
-            differs |= cache_differs(list[i], cache);
-        return differs != 0;
+            if (cache_differs(list[i], cache))
+                return true;
+        return false;
     }
-    UNROLL_4
+    UNROLL_8
     for (const pfn_t *end = list + pages; list < end; list++)
         if (likely(pfn_nr(*list) < limit))
-            differs |= frames[pfn_nr(*list)].cache;
+            differs = (uint8_t)(differs | frames[pfn_nr(*list)].cache);
+    return differs != 0;
+}
+
+/* The same for frames in a row; those beyond the array have no type. */
+static bool row_differs(pfn_t first, size_t pages, unsigned cache)
+{
+    const size_t start = pfn_nr(first);
+    unsigned differs = 0;
+    if (start >= paging.frame_count)
+        return false;
+    if (pages > paging.frame_count - start)
+        pages = paging.frame_count - start;
+    const struct frame *frame = &paging.frames[start];
+    UNROLL_4
+    for (const struct frame *end = frame + pages; frame < end; frame++)
+        differs |= frame->cache ^ cache;
     return differs != 0;
 }
 
@@ -736,8 +753,7 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
         for (size_t i = 0; i < pages && m->pages > pages; i++)
             s->first = pfn_make(frame_get(s->first)->link);
     } else {
-        for (size_t i = 0; i < pages; i++)
-            differs |= cache_differs(pfn_add(s->first, i), cache);
+        differs = row_differs(s->first, pages, cache);
         s->first = pfn_add(s->first, pages);
     }
     m->va += bytes_of(pages);
@@ -754,7 +770,7 @@ ALWAYS_INLINE void source_store(
     size_t each = MMU_LEVEL_PAGES(level);
     if (s->list != NULL) {
         const pfn_t *list = s->list;
-        UNROLL_4
+        UNROLL_8
         for (size_t i = 0; i < count; i++)
             pte_store(&entry[i], pte_leaf(list[i], bits));
         s->list = list + count;
@@ -767,8 +783,12 @@ ALWAYS_INLINE void source_store(
             frame->link = owner++;
         }
     } else {
-        for (size_t i = 0; i < count; i++)
-            pte_store(&entry[i], pte_leaf(pfn_add(s->first, i * each), bits));
+        struct pte e = pte_leaf(s->first, bits);
+        UNROLL_4
+        for (size_t i = 0; i < count; i++) {
+            pte_store(&entry[i], e);
+            e = pte_next(e, level);
+        }
         s->first = pfn_add(s->first, count * each);
     }
     m->va += bytes_of(count * each);
@@ -776,10 +796,11 @@ ALWAYS_INLINE void source_store(
 }
 
 /* Is any of `count` entries live? A table that counts none need not be read. */
-static bool any_live(const struct space *space, vaddr_t va,
-    const struct pte *entry, size_t count)
+static bool any_live(
+    const struct space *space, unsigned level, vaddr_t va, size_t count)
 {
-    if (frame_get(table_of(space, 0, va))->live == 0)
+    const struct pte *entry = pte_at(space, level, va);
+    if (frame_get(table_of(space, level, va))->live == 0)
         return false;
     for (size_t i = 0; i < count; i++)
         if (pte_is_live(pte_load(&entry[i])))
@@ -800,11 +821,11 @@ static int map_plan(
         struct pte *entry;
         unsigned level = find_entry(space, m.va, &entry);
         unsigned leaf = level == 0 ? 0 : leaf_level(space, &m);
-        bool is_there = level == 0; /* its table is */
         if (level > 0 && pte_is_live(pte_load(entry)))
             return VERSO_EXISTS;
         if (leaf > level)
             leaf = level;
+        bool is_there = leaf == level; /* its table is */
         while (level > leaf &&
                round_down(m.va, step_of(level)) == planned[level - 1])
             level--;
@@ -812,10 +833,8 @@ static int map_plan(
         for (unsigned l = leaf; l < level; l++)
             planned[l] = round_down(m.va, step_of(l + 1));
         size_t count = run_of(m.va, leaf, m.pages);
-        if (is_there && any_live(space, m.va, entry, count))
+        if (is_there && any_live(space, leaf, m.va, count))
             return VERSO_EXISTS;
-        if (leaf > 0)
-            count = 1;
         if (!source_skip(&m, count * MMU_LEVEL_PAGES(leaf)))
             return VERSO_DENIED;
     }
@@ -849,7 +868,7 @@ static void map_commit(
         if (user)
             allow_user(space, m.va);
         entry = pte_at(space, level, m.va);
-        size_t count = level == 0 ? run_of(m.va, 0, m.pages) : 1;
+        size_t count = run_of(m.va, level, m.pages);
         live_add(space, level, m.va, count);
         source_store(&m, entry, count, level);
     }
@@ -860,7 +879,7 @@ static NO_INLINE int map_run(
     struct space *space, struct pte *entry, const struct map_state *m)
 {
     struct map_state plan = *m;
-    if (any_live(space, m->va, entry, m->pages))
+    if (any_live(space, 0, m->va, m->pages))
         return VERSO_EXISTS;
     if (!source_skip(&plan, m->pages))
         return VERSO_DENIED;
@@ -927,7 +946,7 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
  * owner to free. */
 static void collect_large(struct flush *batch, struct pte e, unsigned level)
 {
-    for (size_t i = 0; i < MMU_LEVEL_PAGES(level); i++)
+    for (size_t i = MMU_LEVEL_PAGES(level); i-- > 0;)
         if (frame_find(pfn_add(pte_pfn(e), i)) != NULL)
             chain_push(&batch->frames, pfn_add(pte_pfn(e), i));
 }
@@ -938,24 +957,25 @@ struct cleared {
     struct verso_chain frames;
 };
 
-/* Clears `count` entries of a table, and chains the frames they had. */
+/* Clears `count` entries of a table, and chains the frames they had: from the
+ * end, for frames in a row are freed fastest if the chain goes up with them. */
 ALWAYS_INLINE void clear_run(
     struct pte *entry, size_t count, struct cleared *out, bool collect)
 {
     struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
-    size_t i = 0, first, last = 0, live = 0, collected = 0;
+    size_t i = count, first = 0, last, live = 0, collected = 0;
     uint32_t chain = pfn_nr(out->frames.first);
-    while (i < count && !pte_is_live(pte_load(&entry[i])))
-        i++;
-    first = i;
+    while (i > 0 && !pte_is_live(pte_load(&entry[i - 1])))
+        i--;
+    last = i - 1;
     UNROLL_4
-    for (; i < count; i++) {
+    while (i-- > 0) {
         struct pte e = pte_load(&entry[i]);
         if (!pte_is_live(e))
             continue;
         pte_store(&entry[i], (struct pte){0});
-        last = i;
+        first = i;
         live++;
         uint32_t nr = pfn_nr(pte_pfn(e));
         if (collect && likely(nr < limit)) {
@@ -1025,6 +1045,12 @@ int verso_i_paging_unmap(
 
 /* ---- protect, harvest, query ---- */
 
+/* Is every entry live in the table of pages that is there for va? */
+static bool is_full(const struct space *space, vaddr_t va)
+{
+    return frame_get(table_of(space, 0, va))->live == MMU_ENTRIES(0);
+}
+
 /* Is every page of the range mapped? */
 static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
 {
@@ -1033,9 +1059,10 @@ static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
         unsigned level = find_entry(space, va, &entry);
         size_t passed = pages_to_end(va, level);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-        for (size_t i = 0; i < count; i++)
-            if (!pte_is_live(pte_load(&entry[i])))
-                return false;
+        if (level > 0 || !is_full(space, va))
+            for (size_t i = 0; i < count; i++)
+                if (!pte_is_live(pte_load(&entry[i])))
+                    return false;
         if (level == 0)
             passed = count;
         if (passed >= pages)
@@ -1046,20 +1073,34 @@ static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
     return true;
 }
 
-/* Gives `count` entries other rights; the CPU may set accessed and dirty at
- * any time, so each is replaced by compare and exchange. */
-static void protect_run(struct pte *entry, size_t count, unsigned level,
-    unsigned rights, bool *lowered)
+/* Gives an entry the rights in `bits` when the CPU sets accessed or dirty
+ * meanwhile. */
+static NO_INLINE pte_raw_t protect_again(
+    struct pte *entry, struct pte old, pte_raw_t bits)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct pte old = pte_load(&entry[i]), new;
-        if (!pte_is_live(old))
-            continue;
-        do
-            new = pte_with_rights(old, level, rights, paging.global);
-        while (!pte_replace(&entry[i], &old, new));
-        *lowered |= pte_needs_flush(old, new);
+    while (!pte_replace(entry, &old, pte_with_rights(old, bits))) {
     }
+    return old.raw ^ pte_with_rights(old, bits).raw;
+}
+
+/* Gives `count` entries these rights, all of them live if `full`; returns where
+ * they changed. */
+ALWAYS_INLINE pte_raw_t protect_run(
+    struct pte *entry, size_t count, pte_raw_t bits, bool full)
+{
+    pte_raw_t changed = 0;
+    UNROLL_8
+    for (size_t i = 0; i < count; i++) {
+        struct pte old = pte_load(&entry[i]);
+        const struct pte new = pte_with_rights(old, bits);
+        if (!full && !pte_is_live(old))
+            continue;
+        if (likely(pte_replace(&entry[i], &old, new)))
+            changed |= old.raw ^ new.raw;
+        else
+            changed |= protect_again(&entry[i], old, bits);
+    }
+    return changed;
 }
 
 int verso_i_paging_protect(
@@ -1077,10 +1118,15 @@ int verso_i_paging_protect(
                                                 : VERSO_ABSENT;
     while (err == 0 && pages > 0) {
         struct pte *entry;
-        bool lowered = false;
         unsigned level = find_entry(space, va, &entry);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-        protect_run(entry, count, level, rights, &lowered);
+        pte_raw_t bits = pte_bits(level, rights, paging.global);
+        pte_raw_t changed = level == 0 && is_full(space, va)
+                                ? protect_run(entry, count, bits, true)
+                                : protect_run(entry, count, bits, false);
+        /* an entry that had no rights need not be flushed, but may be */
+        bool lowered =
+            (changed & pte_flush_bits(pte_leaf(PFN_NONE, bits))) != 0;
         if (rights & VERSO_USER)
             allow_user(space, va);
         if (lowered)
@@ -1155,35 +1201,28 @@ ALWAYS_INLINE void mapping_fill(
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
-ALWAYS_INLINE int query_at(
-    struct place p, vaddr_t va, unsigned top, struct verso_mapping *m)
+static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
 {
-    if (!pte_is_live(p.e) || !is_address(top, va))
+    const struct place p = find_place(space, va);
+    if (!pte_is_live(p.e) || !is_address(top_of(space), va))
         return VERSO_ABSENT;
-    if (likely(p.level == 0)) /* constants for the usual case */
-        mapping_fill(m, va, p.e, 0);
-    else
-        mapping_fill(m, va, p.e, p.level);
+    mapping_fill(m, va, p.e, p.level);
     return 0;
 }
 
-ALWAYS_INLINE int query_mirror(
-    const struct space *space, vaddr_t va, struct verso_mapping *m)
+/* The usual case, with constants: through the mirror to a page of the lowest
+ * level. */
+ALWAYS_INLINE bool query_page(const struct space *space, vaddr_t va,
+    unsigned top, struct verso_mapping *m)
 {
-    const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
-    if (likely(top_of(space) == low))
-        return query_at(walk(space, va, low, false), va, low, m);
-    return query_at(walk(space, va, high, false), va, high, m);
+    const struct place p = walk(space, va, top, false);
+    if (unlikely(p.level > 0 || !pte_is_live(p.e) || !is_address(top, va)))
+        return false;
+    mapping_fill(m, va, p.e, 0);
+    return true;
 }
 
-static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
-{
-    if (likely(!space->direct))
-        return query_mirror(space, va, m);
-    return query_at(find_place(space, va), va, top_of(space), m);
-}
-
-int verso_i_paging_query(
+NO_INLINE int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
     lock_take(&space->lock);
@@ -1252,13 +1291,15 @@ int verso_protect(vaddr_t va, size_t pages, unsigned rights)
 
 int verso_query(vaddr_t va, struct verso_mapping *mapping)
 {
+    const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
     struct space *space = &paging.kernel;
-    if (unlikely(space->direct))
+    if (unlikely(space->direct || !lock_try(&space->lock)))
         return verso_i_paging_query(space, va, mapping);
-    lock_take(&space->lock);
-    int err = query_mirror(space, va, mapping);
+    bool done = likely(top_of(space) == low)
+                    ? query_page(space, va, low, mapping)
+                    : query_page(space, va, high, mapping);
     lock_drop(&space->lock);
-    return err;
+    return likely(done) ? 0 : verso_i_paging_query(space, va, mapping);
 }
 
 void verso_paging_stats(struct verso_paging_stats *stats)
