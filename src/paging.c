@@ -18,7 +18,7 @@
  * sizeof(entry), and base[l + 1] = base[l] + (N << shift(top - l - 1)): no
  * walk is needed to find an entry, but the entries above it must be read
  * first, for where one is absent the mirror faults, and where one is a large
- * page the mirror shows data. find_entry() is the one walk that does it. With
+ * page the mirror shows data. walk() is the one place that does it. With
  * more levels the walk may go through entry N twice, and end two levels early,
  * and so on; the root is found by going through nothing else.
  * Where addresses are narrower than pointers, their upper bits repeat the
@@ -270,44 +270,45 @@ struct place {
     unsigned level;
 };
 
-/* The walk: down from the root to the entry that is no table. `top` and
- * `direct` are constants where it is inlined. */
+/* The walk: down from the root to the entry that is no table. `top` is a
+ * constant where it is inlined. */
 ALWAYS_INLINE struct place walk(
-    const struct space *space, vaddr_t va, unsigned top, bool direct)
+    const struct space *space, vaddr_t va, unsigned top)
 {
     struct place p;
     UNROLL_4
     for (p.level = top; p.level > 0; p.level--) {
-        p.entry = direct ? pte_at_direct(space, p.level, va)
-                         : pte_at_mirror(space, p.level, va, top);
+        p.entry = pte_at_mirror(space, p.level, va, top);
         p.e = pte_load(p.entry);
         if (!pte_is_table(p.e))
             return p;
     }
-    p.entry =
-        direct ? pte_at_direct(space, 0, va) : pte_at_mirror(space, 0, va, top);
+    p.entry = pte_at_mirror(space, 0, va, top);
     p.e = pte_load(p.entry);
     return p;
 }
 
-static NO_INLINE unsigned walk_direct(const struct space *space, vaddr_t va)
+/* The same through the direct map: each entry says where the next table is. */
+static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
 {
-    return walk(space, va, top_of(space), true).level;
+    struct place p = {.e = pte_leaf(space->root, 0)};
+    for (p.level = top_of(space);; p.level--) {
+        struct pte *table = direct_address(pte_pfn(p.e));
+        p.entry = table + index_of(va, p.level);
+        p.e = pte_load(p.entry);
+        if (p.level == 0 || !pte_is_table(p.e))
+            return p;
+    }
 }
 
 /* Inlined once for each number of levels, so that shifts are constants. */
 ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
 {
-    struct place p;
-    if (likely(!space->direct)) {
-        if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
-            return walk(space, va, MMU_LEVELS_MIN - 1, false);
-        return walk(space, va, MMU_LEVELS_MAX - 1, false);
-    }
-    p.level = walk_direct(space, va);
-    p.entry = pte_at_direct(space, p.level, va);
-    p.e = pte_load(p.entry);
-    return p;
+    if (unlikely(space->direct))
+        return walk_direct(space, va);
+    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
+        return walk(space, va, MMU_LEVELS_MIN - 1);
+    return walk(space, va, MMU_LEVELS_MAX - 1);
 }
 
 /* The same where it is not worth its size. */
@@ -748,11 +749,7 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
     if (s->list != NULL) {
         differs = list_differs(s->list, pages, cache);
         s->list += pages;
-    } else if (s->chained) {
-        /* fresh from back, which has given them their type */
-        for (size_t i = 0; i < pages && m->pages > pages; i++)
-            s->first = pfn_make(frame_get(s->first)->link);
-    } else {
+    } else if (!s->chained) { /* else back has given them their type */
         differs = row_differs(s->first, pages, cache);
         s->first = pfn_add(s->first, pages);
     }
@@ -776,6 +773,7 @@ ALWAYS_INLINE void source_store(
         s->list = list + count;
     } else if (s->chained) {
         uint32_t owner = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
+        UNROLL_4
         for (size_t i = 0; i < count; i++) {
             struct frame *frame = frame_get(s->first);
             pte_store(&entry[i], pte_leaf(s->first, bits));
@@ -1215,7 +1213,7 @@ static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
 ALWAYS_INLINE bool query_page(const struct space *space, vaddr_t va,
     unsigned top, struct verso_mapping *m)
 {
-    const struct place p = walk(space, va, top, false);
+    const struct place p = walk(space, va, top);
     if (unlikely(p.level > 0 || !pte_is_live(p.e) || !is_address(top, va)))
         return false;
     mapping_fill(m, va, p.e, 0);
