@@ -71,7 +71,8 @@ help:
 	@echo '  MACHINE=q35  of QEMU: pc, q35, microvm'
 	@echo '  ACCESSOR=direct  tables through a direct map, not through the mirror'
 	@echo '  WORDS="..."  more words for the kernel, as crash=null'
-	@echo '  SAN=1  with ARCH=um: under ASan and UBSan'
+	@echo '  SAN=1  with ARCH=um: under ASan and UBSan; UM=evict=8,seed=7: out of temper'
+	@echo '    (arch/um/machine/README.md)'
 	@echo '  V=1  show the commands'
 
 # Commands are shown with V=1, else only what they make; with -s nothing.
@@ -255,7 +256,8 @@ $(MACHINE_TESTS): test-%:
 # The table of docs/booted.md. ROWS="q35 UEFI": of it only these.
 booted:
 	@tools/deps.sh $(DEPS) test iso $(foreach m,$(MACHINES),$(DEPS_$m))
-	$(PARALLEL) kernel traces
+	$(PARALLEL) ARCH=x86 kernel traces
+	$(PARALLEL) ARCH=x86_64 kernel traces
 	@test/booted.py $(ROWS)
 
 # What the tests need built; test.mk adds to TEST_NEEDS.

@@ -789,10 +789,35 @@ static void bench_trace(void)
     verso_print("\n");
 }
 
+/* What it took to get here: instructions, and memory, which is all RAM that is
+ * not free. To be asked for alone (`bench=boot`), before anything else. */
+static int bench_boot(void)
+{
+    static const struct figure took = {
+        .name = "boot_instructions", .unit = "instructions"};
+    static const struct figure has = {.name = "boot_memory", .unit = "KiB"};
+    const uint64_t instructions = machine_count() - machine_boot_count();
+    const struct verso_boot *boot = machine_boot();
+    struct verso_frame_stats stats;
+    uint64_t bytes = 0;
+    verso_frame_stats(&stats);
+    for (size_t i = 0; i < boot->map_count; i++)
+        bytes += boot->map[i].usable ? boot->map[i].bytes : 0;
+    bytes -= (uint64_t)stats.free << VERSO_PAGE_SHIFT;
+    figure_begin(&took, instructions * 1000);
+    verso_print("\n");
+    figure_begin(&has, bytes * 1000 / 1024);
+    verso_print("\n");
+    return 0;
+}
+
 int bench_main(void)
 {
+    const char *only = machine_option("bench");
     if (!machine_counts())
         return machine_bench();
+    if (only != NULL && text_equal(only, "boot"))
+        return bench_boot();
     bench.random = 0x2545f491;
     bench.reached = bench.missed = bench.unmeasured = 0;
     bench_calibrate();

@@ -62,6 +62,32 @@ static void crash_call(void)
     nobody();
 }
 
+/* A page of users: where the machine keeps the kernel from it, that is. */
+static volatile unsigned char *users_page(unsigned flags)
+{
+    pfn_t frame = verso_frame_alloc1(VERSO_ZONE_ANY);
+    vaddr_t va = machine_test_window();
+    if (pfn_is_none(frame) || verso_map(va, frame, 1, VERSO_RW) != VERSO_OK)
+        return NULL;
+    machine_put_return((void *)va);
+    if (verso_protect(va, 1, flags | VERSO_USER) != VERSO_OK)
+        return NULL;
+    return (volatile unsigned char *)va;
+}
+
+static void crash_users(void)
+{
+    (void)*users_page(VERSO_RW);
+}
+
+static void crash_users_call(void)
+{
+    void (*volatile theirs)(void) =
+        (void (*)(void))(uintptr_t)users_page(VERSO_RX);
+    theirs();
+    theirs = NULL;
+}
+
 /* The same object twice. */
 static void crash_free(void)
 {
@@ -81,9 +107,10 @@ static const struct {
     {"guard", crash_guard},   /* write behind an area */
     {"jump", crash_jump},     /* execution of nothing */
     {"call", crash_call},     /* call of NULL */
-    {"ud2", crash_ud2},       /* invalid opcode */
-    {"stack", crash_stack},   /* overflow: a double fault */
-    {"free", crash_free},     /* double free: a panic */
+    {"users", crash_users},   /* read of a page of users */
+    {"users-call", crash_users_call}, {"ud2", crash_ud2}, /* invalid opcode */
+    {"stack", crash_stack}, /* overflow: a double fault */
+    {"free", crash_free},   /* double free: a panic */
 };
 
 int crash_run(const char *how)

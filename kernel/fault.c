@@ -36,12 +36,21 @@ static const char *fault_access(const struct fault *fault)
     return "read of";
 }
 
-static const char *fault_cause(unsigned code)
+bool fault_is_guard(vaddr_t va, unsigned code)
+{
+    struct verso_mapping m;
+    return (code & VERSO_FAULT_USER) == 0 && machine_guards_users(code) &&
+           verso_query(va, &m) == VERSO_OK && (m.flags & VERSO_USER) != 0;
+}
+
+static const char *fault_cause(vaddr_t va, unsigned code)
 {
     if (code & FAULT_RESERVED_BIT)
         return "a page with a reserved bit set in its entries";
     if ((code & VERSO_FAULT_PRESENT) == 0)
         return "a page that is not present";
+    if (fault_is_guard(va, code))
+        return "a page of users";
     if (code & VERSO_FAULT_WRITE)
         return "a present page that is read-only";
     return "a present page without the right for it";
@@ -50,7 +59,7 @@ static const char *fault_cause(unsigned code)
 void fault_print(const struct fault *fault)
 {
     verso_print("\nfault: %s %s, from %s\n", fault_access(fault),
-        fault_cause(fault->code),
+        fault_cause(fault->va, fault->code),
         (fault->code & VERSO_FAULT_USER) ? "user mode" : "the kernel");
     if (fault->no_memory)
         verso_print(

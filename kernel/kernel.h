@@ -171,6 +171,8 @@ struct fault {
 };
 #define FAULT_RESERVED_BIT 0x8u /* a reserved bit was set in an entry */
 
+/* Does the machine keep the kernel from this page because it is the users'? */
+bool fault_is_guard(vaddr_t va, unsigned code);
 /* Says what it was, where, and what is at that address. */
 void fault_print(const struct fault *fault);
 /* "instruction 0x00100a3c crash_rodata+0x4" and a newline. */

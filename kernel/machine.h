@@ -21,6 +21,7 @@ VERSO_NORETURN void machine_exit(int code);
 /* Instructions executed so far, where something counts them (icount). */
 bool machine_counts(void);
 uint64_t machine_count(void);
+uint64_t machine_boot_count(void); /* at the first of the kernel */
 
 /* How often run(arg) turns interrupts on or off: executes it one instruction
  * at a time and looks at each. What runs inside an exception is not seen. */
@@ -80,6 +81,11 @@ void machine_mirror(struct machine_mirror *mirror);
 #define MACHINE_PASSED   (-1) /* no fault, or one that Verso has taken */
 #define MACHINE_CANNOT   (-2) /* this kernel has no users: nothing was done */
 int machine_access(const volatile void *address, unsigned how);
+/* Does such an access of the kernel itself fault where users have the right for
+ * it? If so, the code of an execution says that it was one. */
+bool machine_guards_users(unsigned how);
+/* From now on the kernel may read and write there, or no longer. */
+void machine_open_users(bool open);
 /* Writes the code of a function that returns at once. */
 void machine_put_return(void *at);
 

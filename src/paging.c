@@ -1633,6 +1633,20 @@ static vaddr_t entry_end(const struct space *space, vaddr_t va, unsigned level)
     return skip_hole(space, round_down(va, step_of(level)) + step_of(level));
 }
 
+/* The next address after va's entry at `level` that may lead to a table. */
+static vaddr_t entry_next(const struct space *space, vaddr_t va, unsigned level,
+    const struct pte *entry)
+{
+    const vaddr_t inside = step_of(level) * MMU_ENTRIES(level) - 1;
+    if (level == 0)
+        return entry_end(space, va, 1); /* no other one of this table */
+    do {
+        va = entry_end(space, va, level);
+        entry++;
+    } while ((va & inside) != 0 && !pte_is_live(pte_load(entry)));
+    return va;
+}
+
 const char *verso_i_paging_check(void)
 {
     const struct space *space = &paging.kernel;
@@ -1653,7 +1667,7 @@ const char *verso_i_paging_check(void)
             broken = check_table(space, l, va);
             tables += l == space->top ? MMU_ROOT_FRAMES : 1;
         }
-        va = entry_end(space, va, level);
+        va = entry_next(space, va, level, entry);
     } while (va != 0 && broken == NULL);
     if (broken == NULL && paging.batches != 0)
         broken = "paging.8: every batch is submitted";

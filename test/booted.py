@@ -12,20 +12,23 @@ import sys
 import boot
 
 PAGE = os.path.join(boot.ROOT, "docs", "booted.md")
-KERNELS = {"x86": "32-bit, Multiboot 1"}
+KERNELS = {"x86": "32-bit, Multiboot 1",
+           "x86_64": "64-bit, PVH and Multiboot 2"}
 MEMORY = "128M"
 
 # Machine, loader, kernel, the runner in tools/, its environment.
-ROWS = [
-    ("QEMU pc", "QEMU itself", "x86", "qemu", {}),
-    ("QEMU pc", "GRUB, BIOS", "x86", "qemu", {"ISO": "1"}),
-    ("QEMU pc", "GRUB, UEFI", "x86", "qemu", {"ISO": "efi"}),
-    ("QEMU q35", "QEMU itself", "x86", "qemu", {"QEMU_FLAGS": "-M q35"}),
-    ("QEMU q35", "GRUB, BIOS", "x86", "qemu",
-     {"QEMU_FLAGS": "-M q35", "ISO": "1"}),
-    ("QEMU q35", "GRUB, UEFI", "x86", "qemu",
-     {"QEMU_FLAGS": "-M q35", "ISO": "efi"}),
+ROWS = [(f"QEMU {machine}", loader, kernel, "qemu",
+         {"MACHINE": machine, "ISO": iso})
+        for kernel in KERNELS for machine, loader, iso in (
+            ("pc", "QEMU itself", ""),
+            ("pc", "GRUB, BIOS", "1"),
+            ("pc", "GRUB, UEFI", "efi"),
+            ("q35", "QEMU itself", ""),
+            ("q35", "GRUB, BIOS", "1"),
+            ("q35", "GRUB, UEFI", "efi"),
+            ("microvm", "QEMU itself", ""))] + [
     ("Bochs", "GRUB, BIOS", "x86", "bochs", {}),
+    ("Bochs", "GRUB, BIOS", "x86_64", "bochs", {}),
     ("v86", "v86 itself", "x86", "v86", {}),
 ]
 

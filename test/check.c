@@ -15,6 +15,7 @@
 #include <verso/reclaim.h>
 #include <verso/slab.h>
 
+#include "../kernel/machine.h"
 #include "../src/area.h"
 #include "../src/node.h"
 #include "../src/pagemap.h"
@@ -145,9 +146,11 @@ static void break_entry(
     vaddr_t va, unsigned level, uint64_t raw, const char *name)
 {
     uint64_t saved = geometry_entry(va, level);
+    machine_open_users(true); /* the mirror may become theirs */
     geometry_entry_set(va, level, raw);
     expect(name, "an entry");
     geometry_entry_set(va, level, saved);
+    machine_open_users(false);
 }
 
 TEST(paging_invariants_are_named_when_entries_or_counts_are_damaged)

@@ -354,18 +354,25 @@ TEST(every_entry_on_the_way_to_a_page_is_found_and_the_page_is_the_frame)
     for_each_size(walk_to);
 }
 
-/* The code of the fault that an access has, or that it passes. */
+/* The code of the fault that an access has, or that it passes. A machine that
+ * lets nothing forbid executions does not tell them from reads. */
 static int expected(unsigned flags, unsigned how)
 {
     const unsigned present = VERSO_READ | VERSO_WRITE | VERSO_EXEC;
-    unsigned missing = 0, code = how;
-    if (!MMU_EXEC_ENFORCED)
+    const bool guarded = machine_guards_users(how);
+    bool missing = false;
+    unsigned code = how;
+    if (!MMU_EXEC_ENFORCED && !guarded)
         code &= ~VERSO_FAULT_EXEC;
     if ((flags & present) == 0)
         return (int)code;
-    missing |= (code & VERSO_FAULT_WRITE) && !(flags & VERSO_WRITE);
-    missing |= (code & VERSO_FAULT_USER) && !(flags & VERSO_USER);
-    missing |= (code & VERSO_FAULT_EXEC) && !(flags & VERSO_EXEC);
+    missing |= (how & VERSO_FAULT_WRITE) && !(flags & VERSO_WRITE);
+    missing |=
+        (how & VERSO_FAULT_EXEC) && !(flags & VERSO_EXEC) && MMU_EXEC_ENFORCED;
+    if (how & VERSO_FAULT_USER)
+        missing |= !(flags & VERSO_USER);
+    else
+        missing |= guarded && (flags & VERSO_USER);
     return missing ? (int)(code | VERSO_FAULT_PRESENT) : MACHINE_PASSED;
 }
 
@@ -395,6 +402,24 @@ static void access_each(unsigned level)
 TEST(each_access_passes_or_faults_as_the_rights_say_with_that_code)
 {
     for_each_size(access_each);
+}
+
+/* Where the machine keeps the kernel from them at all. */
+TEST(the_kernel_reads_and_writes_pages_of_users_while_they_are_open_to_it)
+{
+    struct sample s;
+    if (!sample_map(&s, 0, VERSO_RW | VERSO_USER))
+        return;
+    const volatile void *at = (const volatile void *)s.va;
+    const bool guarded = machine_guards_users(VERSO_FAULT_WRITE);
+    machine_open_users(true);
+    CHECK(!machine_guards_users(VERSO_FAULT_WRITE));
+    CHECK_EQ(machine_access(at, VERSO_FAULT_WRITE), MACHINE_PASSED);
+    machine_open_users(false);
+    CHECK_EQ(machine_guards_users(VERSO_FAULT_WRITE), guarded);
+    CHECK_EQ(machine_access(at, VERSO_FAULT_WRITE),
+        expected(VERSO_RW | VERSO_USER, VERSO_FAULT_WRITE));
+    sample_unmap(&s);
 }
 
 TEST(where_nothing_is_mapped_a_fault_says_so)
@@ -447,6 +472,15 @@ static struct pte leaf_like(struct pte e, pfn_t pfn)
     return pte_leaf(pfn, pte_bits(0, pte_flags(e), pte_is_global(e)));
 }
 
+/* What stands there, of the kernel or of users. */
+static uint32_t look_at(vaddr_t va)
+{
+    machine_open_users(true);
+    uint32_t word = *word_at(va);
+    machine_open_users(false);
+    return word;
+}
+
 /* Two pages, of the kernel and of users, whose entries then name each other's
  * frame: the first word of frame i is i. */
 static void swap_frames(struct sample *s)
@@ -459,10 +493,10 @@ static void swap_frames(struct sample *s)
         verso_protect(s->va + VERSO_PAGE_SIZE, 1, VERSO_READ | VERSO_USER));
     for (uint32_t i = 0; i < 2; i++) {
         vaddr_t va = s->va + i * VERSO_PAGE_SIZE;
-        CHECK_EQ(*word_at(va), i);
+        CHECK_EQ(look_at(va), i);
         struct pte *entry = entry_at(va, 0);
         pte_store(entry, leaf_like(pte_load(entry), pfn_add(s->frames, 1 - i)));
-        CHECK(*word_at(va) < 2); /* either */
+        CHECK(look_at(va) < 2); /* either */
     }
 }
 
@@ -472,7 +506,7 @@ TEST(after_its_invalidation_a_page_is_the_frame_that_its_entry_names)
     swap_frames(&s);
     for (uint32_t i = 0; i < 2; i++) {
         mmu_invalidate(s.va + i * VERSO_PAGE_SIZE);
-        CHECK_EQ(*word_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
+        CHECK_EQ(look_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
     }
     sample_unmap(&s);
 }
@@ -484,7 +518,7 @@ TEST(when_all_is_invalidated_global_pages_are_too)
     swap_frames(&s);
     mmu_invalidate_all();
     for (uint32_t i = 0; i < 2; i++)
-        CHECK_EQ(*word_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
+        CHECK_EQ(look_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
     sample_unmap(&s);
 }
 
@@ -493,7 +527,7 @@ TEST(a_root_load_invalidates_what_is_not_global)
     struct sample s;
     swap_frames(&s);
     mmu_root_load(mmu_root());
-    CHECK_EQ(*word_at(s.va + VERSO_PAGE_SIZE), 0);
+    CHECK_EQ(look_at(s.va + VERSO_PAGE_SIZE), 0);
     mmu_invalidate(s.va);
     CHECK_EQ(*word_at(s.va), 1);
     sample_unmap(&s);
@@ -574,6 +608,7 @@ SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
     what_users_cannot_reach_is_global_if_asked,
     every_entry_on_the_way_to_a_page_is_found_and_the_page_is_the_frame,
     each_access_passes_or_faults_as_the_rights_say_with_that_code,
+    the_kernel_reads_and_writes_pages_of_users_while_they_are_open_to_it,
     where_nothing_is_mapped_a_fault_says_so,
     an_entry_with_a_bit_that_must_be_0_faults_and_says_so,
     the_machine_notes_a_read_and_a_write_in_the_entry_of_the_page,

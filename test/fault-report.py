@@ -56,13 +56,13 @@ if X86_64:
         "registers: r9 =<h> r10=<h> r11=<h>",
         "registers: r12=<h> r13=<h> r14=<h>",
         "registers: r15=<h> rip=<h> rflags=<h>",
-        "registers: cr2=<h> cr3=<h>",
+        "registers: cr2=<h> cr3=<h> cr4=<h>",
     ]
 else:
     REGISTERS = [
         "registers: eax=<h> ebx=<h> ecx=<h> edx=<h>",
         "registers: esi=<h> edi=<h> ebp=<h> esp=<h>",
-        "registers: eip=<h> eflags=<h> cr2=<h> cr3=<h>",
+        "registers: eip=<h> eflags=<h> cr2=<h> cr3=<h> cr4=<h>",
     ]
 START = ["kernel_main", "x86_start", "pvh_start" if X86_64 else "_start"]
 CRASH = ["crash_run"] + START
@@ -168,6 +168,8 @@ NO_FRAME = [
     "fault: address 0x<LAZY>, instruction 0x<h> {command_fault|byte_write}"
     "+0x<o>",
 ]
+# Of CR4: UMIP, SMEP, SMAP.
+GUARDS = 1 << 11 | 1 << 20 | 1 << 21
 MASKS = {"h": "[0-9a-f]{8,16}", "n": r"\d+", "o": "[0-9a-f]+",
          "frame": "[0-9a-f]+"}
 
@@ -251,6 +253,21 @@ def test_cases(tap, known):
         tap.test(not wrong, f"fault report: {name}", wrong)
 
 
+def test_guards(tap):
+    """-cpu max has SMEP, SMAP and UMIP; QEMU's usual CPUs do not."""
+    for how, access in (("users", "read"), ("users-call", "execution")):
+        _, usual = boot.boot([f"crash={how}"])
+        status, output = boot.boot([f"crash={how}"],
+                                   environment={"QEMU_FLAGS": "-cpu max"})
+        cr4 = re.search(r"cr4=(\w+)", output)
+        tap.test(status == 1 and
+                 f"fault: {access} of a page of users, from the kernel\n"
+                 in output and cr4 and int(cr4.group(1), 16) & GUARDS == GUARDS
+                 and f"crash: {how} went by unnoticed" in usual,
+                 f"fault report: {access} of a page of users, where the CPU "
+                 "guards them", [f"exit status {status}", output, usual])
+
+
 def test_double_free(tap, known):
     status, output = boot.boot(["crash=free"])
     wrong = check_report(output, PANIC, ["verso_panic", "crash_free"] +
@@ -301,8 +318,9 @@ def test_no_fault(tap):
 
 def main():
     known = KNOWN
-    tap = boot.Tap(len(CASES) + 3)
+    tap = boot.Tap(len(CASES) + 5)
     test_cases(tap, known)
+    test_guards(tap)
     test_double_free(tap, known)
     try:
         test_exhaustion(tap, known)

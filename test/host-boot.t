@@ -20,8 +20,9 @@ check() {
     fi
 }
 
-echo 1..18
+echo 1..20
 check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
+check fixed-device harness '0 failed' 'so is one of what is no memory'
 check fixed-in-heap harness \
     '^Bail out! paging: fixed mapping odd at 0x6ffff000, 65536 bytes, meets the heap 0x70000000' \
     'a fixed mapping that reaches into the heap is refused'
@@ -87,4 +88,6 @@ grow() {
 }
 grow '' 'a start that runs out of memory anywhere says so'
 grow fixed 'so does one with a fixed mapping'
+export UM_BUILD=um/64
+grow '' 'so does one with tables of 64-bit entries'
 exit $failed

@@ -143,7 +143,9 @@ TEST(a_split_keeps_users_and_use)
     pfn_t block = large_map(VERSO_WRITE | VERSO_USER);
     if (pfn_is_none(block))
         return;
+    machine_open_users(true);
     *word_at(PAGE_AT(5)) = 1;
+    machine_open_users(false);
     CHECK_OK(verso_protect(PAGE_AT(9), 1, VERSO_READ));
     CHECK_OK(verso_query(PAGE_AT(5), &m));
     CHECK_EQ(m.page_pages, 1);

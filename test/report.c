@@ -228,10 +228,22 @@ TEST(the_whole_report_has_a_part_for_every_storey)
     CHECK(has("slab"));
 }
 
+TEST(an_address_in_the_hole_has_no_walk)
+{
+    vaddr_t va = (vaddr_t)1 << (8 * sizeof(vaddr_t) - 2);
+    if (sizeof(vaddr_t) == 4)
+        SKIP("every number is an address");
+    SKIP_IF_UNHEARD();
+    LISTEN(verso_report_walk(va));
+    CHECK_SAID("walk: %p is no address", (void *)va);
+    CHECK(!has("level"));
+}
+
 SUITE(report, the_report_of_tables_merges_neighbours_that_are_alike,
     the_report_of_tables_knows_large_pages, a_walk_is_told_level_by_level,
     an_address_outside_the_heap_is_described_too,
     the_report_of_frames_has_the_figures_of_the_stats,
     the_report_of_areas_counts_what_it_does_not_list,
     the_report_of_slabs_has_a_row_for_each_cache_with_objects,
-    the_whole_report_has_a_part_for_every_storey);
+    the_whole_report_has_a_part_for_every_storey,
+    an_address_in_the_hole_has_no_walk);

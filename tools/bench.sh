@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Usage: bench.sh KERNEL ARCHIVE JSON: boots with `bench`, by RUNNER, then looks
-# for the smallest memory that will do (where QEMU is the machine), or measures
-# the tests themselves (on um: some minutes); shows what they print, and writes
-# their figures to JSON, an array of objects, one a line
+# Usage: bench.sh KERNEL ARCHIVE JSON: boots with `bench`, by RUNNER, then asks
+# what booting costs and looks for the smallest memory that will do (where QEMU is
+# the machine), or measures the tests themselves (on um: some minutes); shows what
+# they print, and writes their figures to JSON, an array of objects, one a line
 # "figure ARCH NAME VALUE UNIT [KEY=VALUE | goal<=N | goal>=N]...".
 set -eu
 
@@ -18,7 +18,10 @@ status=0
     INTERACTIVE=no "$runner" "$kernel" "$archive" bench ||
         echo "# exit status $?"
     case $runner in
-    tools/qemu.sh) test/boot-min.sh "$kernel" || echo "# exit status $?" ;;
+    tools/qemu.sh)
+        test/boot-cost.sh "$kernel" || echo "# exit status $?"
+        test/boot-min.sh "$kernel" || echo "# exit status $?"
+        ;;
     tools/um.sh) tools/bench-tests.sh || echo "# exit status $?" ;;
     esac
 } | tee "$log"

@@ -4,7 +4,7 @@
 #
 #     tools/bochs.sh KERNEL [ARCHIVE|-] [WORD...]
 #
-# GRUB starts the kernel, from a CD (iso.sh). What it writes to its first serial
+# GRUB starts the kernel, 32-bit or 64-bit, from a CD (iso.sh). What it writes to its first serial
 # line is shown at the end; its exit code is what Bochs' log says was written to
 # the port of QEMU's isa-debug-exit. From the environment:
 #     MEM=64M      memory
@@ -43,7 +43,7 @@ host=$mib
 if [ "$host" -gt 1024 ]; then host=1024; fi
 cat >"$place/rc" <<END
 plugin_ctrl: unmapped=1, biosdev=1, speaker=0
-cpu: model=${BOCHS_CPU:-corei7_sandy_bridge_2600k}, ips=200000000, reset_on_triple_fault=0
+cpu: model=${BOCHS_CPU:-corei7_skylake_x}, ips=200000000, reset_on_triple_fault=0
 memory: guest=$mib, host=$host
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest

@@ -19,6 +19,11 @@ if [ $# -gt 0 ]; then
     archive=$1
     shift
 fi
+# The fifth byte of an ELF file: 2 if it is 64-bit.
+if [ "$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')" = 2 ]; then
+    echo "v86.sh: $kernel is 64-bit, and v86 a 32-bit machine" >&2
+    exit 1
+fi
 mem=${MEM:-64M}
 case ${mem%M} in
 '' | *[!0-9]*)

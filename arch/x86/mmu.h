@@ -96,49 +96,37 @@ static inline pfn_t mmu_root(void)
 
 /* Levels of this machine, whether a leaf may stand at `level`, and whether
  * translations can outlive a root load. Asked once, by paging's init. */
-#ifdef __x86_64__
-
 static inline unsigned mmu_levels(void)
 {
+    if (MMU_LEVELS_MAX == 2)
+        return 2;
     return (x86_cr4() & X86_CR4_LA57) != 0 ? 5 : 4;
 }
 
 static inline bool mmu_has_large(unsigned level)
 {
+    if (MMU_LEVELS_MAX == 2)
+        return level == 1 && (x86_features(1) & X86_CPUID_PSE) != 0;
     return level == 1 ||
            (level == 2 && (x86_features(0x80000001u) & X86_CPUID_1G) != 0);
 }
 
-/* Before an entry forbids execution, the machine must know that bit. */
+/* Before an entry says "large", or forbids execution, the machine must know
+ * that bit. */
 static inline void x86_formats_enable(void)
 {
     uint32_t low, high;
+    if (PTE_NX == 0) {
+        if (mmu_has_large(1))
+            x86_cr4_set(x86_cr4() | X86_CR4_PSE);
+        return;
+    }
     __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(X86_EFER));
     __asm__ volatile("wrmsr"
                      :
                      : "a"(low | X86_EFER_NXE), "d"(high), "c"(X86_EFER)
                      : "memory");
 }
-
-#else
-
-static inline unsigned mmu_levels(void)
-{
-    return 2;
-}
-
-static inline bool mmu_has_large(unsigned level)
-{
-    return level == 1 && (x86_features(1) & X86_CPUID_PSE) != 0;
-}
-
-static inline void x86_formats_enable(void)
-{
-    if (mmu_has_large(1))
-        x86_cr4_set(x86_cr4() | X86_CR4_PSE);
-}
-
-#endif
 
 static inline bool mmu_has_global(void)
 {

@@ -23,7 +23,10 @@ enum verso_fault {
 /*
  * To be called by the host's page-fault handler, on its normal stack, where
  * the interrupted code may have had interrupts on or off, but may not be
- * inside Verso (Verso's own data are never lazy: NOT_OURS then).
+ * inside Verso (Verso's own data are never lazy: NOT_OURS then). Of what
+ * forbids an access beyond the rights of its page (x86: reserved bits, SMEP,
+ * SMAP) Verso knows nothing: it says SPURIOUS, and a host that retries faults
+ * again.
  */
 VERSO_MUST_CHECK enum verso_fault verso_fault(vaddr_t va, unsigned code);
 

@@ -272,6 +272,17 @@ int machine_access(const volatile void *address, unsigned how)
     return fault.probe_code;
 }
 
+bool machine_guards_users(unsigned how)
+{
+    (void)how; /* the machine has no SMEP, no SMAP */
+    return false;
+}
+
+void machine_open_users(bool open)
+{
+    (void)open; /* they always are */
+}
+
 void machine_put_return(void *at)
 {
     *(volatile unsigned char *)at = 0xc3; /* RET */

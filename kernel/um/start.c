@@ -182,6 +182,11 @@ bool machine_counts(void)
     return false;
 }
 
+uint64_t machine_boot_count(void)
+{
+    return 0;
+}
+
 uint64_t machine_count(void)
 {
     return 0;

@@ -2,7 +2,7 @@
 /*
  * loader.c - what the boot loader said, copied before the memory it lies in is
  * handed out: the memory map, the modules' places, the command line. The
- * loader's own format is read by 32/multiboot.c, 64/pvh.c.
+ * loader's own format is read by 32/multiboot.c, 64/loaders.c.
  *
  * The map is taken as it is; Verso sorts out what overlaps. Only if there are
  * more ranges than fit, usable ones are dropped: that costs memory, while

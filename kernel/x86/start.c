@@ -14,7 +14,7 @@
 
 static char name[80];
 
-static void cpuid(uint32_t leaf, uint32_t out[4])
+void x86_cpuid(uint32_t leaf, uint32_t out[4])
 {
     __asm__ volatile("cpuid"
                      : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
@@ -28,10 +28,10 @@ static void name_init(void)
         char text[CPU_NAME_MAX + 1];
     } cpu = {.text = "unknown CPU"};
     uint32_t out[4];
-    cpuid(0x80000000u, out);
+    x86_cpuid(0x80000000u, out);
     if (out[0] >= 0x80000004u)
         for (uint32_t i = 0; i < 3; i++)
-            cpuid(0x80000002u + i, cpu.words + (size_t)4 * i);
+            x86_cpuid(0x80000002u + i, cpu.words + (size_t)4 * i);
     const char *start = cpu.text;
     while (*start == ' ')
         start++;
@@ -43,6 +43,7 @@ void x86_start(uint32_t magic, uintptr_t info)
     console_init();
     gdt_init();
     idt_init();
+    guards_init();
     loader_read(magic, info);
     options_parse(loader_command_line());
     if (machine_option("crlf"))
@@ -76,6 +77,11 @@ uint64_t machine_count(void)
     uint32_t low, high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
     return (uint64_t)high << 32 | low;
+}
+
+uint64_t machine_boot_count(void)
+{
+    return boot_count;
 }
 
 int machine_bench(void)

@@ -85,14 +85,20 @@ static const char *probe_exit(uintptr_t ip, vaddr_t va)
                                                            : NULL;
 }
 
+/* Nothing that a retry could get over: rights are not what is wrong. */
+static bool is_beyond_rights(vaddr_t va, unsigned code)
+{
+    return (code & MACHINE_RESERVED) || fault_is_guard(va, code);
+}
+
 static void trap_page_fault(struct trap_frame *frame)
 {
     vaddr_t va = read_cr2();
     enum verso_fault answer =
         verso_fault(va, (unsigned)frame->error & ERROR_FOR_VERSO);
-    /* rights are not what is wrong where a reserved bit is set */
     if (answer == VERSO_FAULT_HANDLED ||
-        (answer == VERSO_FAULT_SPURIOUS && !(frame->error & MACHINE_RESERVED)))
+        (answer == VERSO_FAULT_SPURIOUS &&
+            !is_beyond_rights(va, (unsigned)frame->error)))
         return;
     const char *go_on = probe_exit(frame->ip, va);
     if (go_on == NULL)

@@ -70,6 +70,13 @@ static inline uintptr_t read_cr3(void)
     return value;
 }
 
+static inline uintptr_t read_cr4(void)
+{
+    uintptr_t value;
+    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
+    return value;
+}
+
 /* What lgdt and lidt want. */
 struct table_pointer {
     uint16_t limit;
@@ -83,6 +90,11 @@ extern char kernel_guard[], kernel_stack[], kernel_stack_top[], kernel_end[];
 /* boot.S -> start.c: the loader's magic number, and where (physical address) it
  * left its information. */
 VERSO_NORETURN void x86_start(uint32_t magic, uintptr_t info);
+extern uint64_t boot_count; /* machine_count(), at the start of boot.S */
+void x86_cpuid(uint32_t leaf, uint32_t out[4]); /* EAX, EBX, ECX, EDX */
+
+/* guards.c: machine_guards_users(), and UMIP */
+void guards_init(void);
 
 /* gdt.c */
 void gdt_init(void);
@@ -125,7 +137,7 @@ void console_init(void);
 void console_drain(void); /* until the last byte is on the wire */
 void console_set_crlf(void);
 
-/* multiboot.c, pvh.c: reads what the loader left, into loader.c */
+/* 32/multiboot.c, 64/loaders.c: reads what the loader left, into loader.c */
 void loader_read(uint32_t magic, uintptr_t info);
 
 /* loader.c */

@@ -15,16 +15,20 @@ ifneq ($(COVERAGE),)
 LIB_FLAGS    += $(COVERAGE_X86)
 KERNEL_FLAGS += $(COVERAGE_X86)
 PORT_OBJS    += $(O)/test/coverage/dump.o \
-	$(shell $(CC) -m32 -print-file-name=libgcov.a)
+	$(shell $(CC) $(TARGET) -print-file-name=libgcov.a)
 WRAPS        += machine_exit
 endif
 
 .PHONY: coverage coverage-build
+COVERAGE_MAKE = CC=gcc BUILT=build/coverage COVERAGE=1 IMAGES=verso-test \
+	CFLAGS='-O0 -Wno-frame-larger-than' UM_HOOKS= \
+	UM_SANITIZE='$(COVERAGE_UM)'
+# Anew: objects of sources that have changed since would be counted as well.
 coverage:
 	@tools/deps.sh run test coverage
-	$(PARALLEL) ARCH=x86 CC=gcc BUILT=build/coverage COVERAGE=1 IMAGES=verso-test \
-		CFLAGS='-O0 -Wno-frame-larger-than' UM_HOOKS= \
-		UM_SANITIZE='$(COVERAGE_UM)' coverage-build
+	@rm -rf build/coverage
+	$(PARALLEL) ARCH=x86 $(COVERAGE_MAKE) coverage-build
+	$(PARALLEL) ARCH=x86_64 $(COVERAGE_MAKE) kernel
 	@JOBS=$(JOBS) test/coverage/coverage.py build/coverage
 
 coverage-build: kernel traces um heap $(UM_MACHINE)/32/um-machine \

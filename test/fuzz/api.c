@@ -21,7 +21,6 @@
 #include <machine/um.h>
 #include <verso/verso.h>
 
-#include "../geometry.h"
 #include "../host/glue.h"
 #include "../inject.h"
 #include "../model.h"
@@ -43,7 +42,8 @@ static struct {
 } api;
 
 /* A short test_state_hash(): where there are as many tables as before, the
- * window has none, and one page for each of its tables tells of large pages. */
+ * window has none of its own, and one page for each of the largest pages that
+ * it could hold tells of those. */
 static struct use use_now(void)
 {
     struct verso_frame_stats frames;
@@ -56,7 +56,8 @@ static struct use use_now(void)
     verso_frame_stats(&frames);
     verso_paging_stats(&paging);
     verso_area_stats(&areas);
-    for (size_t page = 0; page < pages; page += geometry_table_pages())
+    for (size_t page = 0; page < pages;
+         page += um_span(UM_LARGE_LEVELS) / VERSO_PAGE_SIZE)
         large += verso_query(va + page * VERSO_PAGE_SIZE, &mapping) == 0;
     return (struct use){frames.used, paging.tables, large, areas.used,
         areas.used_pages, areas.nodes};

@@ -7,7 +7,7 @@
  *              the array, start the frame storey alone, take every frame
  *     all      the same map, cut down to the machine's RAM, and limits, fixed
  *              mappings, mirror, window, heap, classes: verso_init(), take
- * every frame, use the heap
+ *              every frame, use the heap
  *
  * It must refuse, by a value or (where a field of that kind was chosen as
  * nobody should) a panic with a message, or hand out exactly the frames that
@@ -33,11 +33,16 @@
 
 #define PAGE      BOOT_MAP_PAGE
 #define RANGES    8u
-#define PAGES_ALL (1u << 20) /* of physical addresses of 32 bits */
 #define RAM_FIRST (UM_RAM_START / PAGE)
-#define WINDOW    UM_WINDOW
-#define WINDOW_LAST                                                            \
-    (WINDOW + (UM_WINDOW_BYTES - 1)) /* the last byte of the window */
+
+/* Physical pages that are looked at: of 32 bits, and as far beyond them as the
+ * chosen maps that straddle their end. */
+#define PAGES_ALL ((1u << 20) + 2048u)
+
+/* Of the machine's window, as many addresses as it has in 32 bits. */
+#define WINDOW       um_window()
+#define WINDOW_BYTES 0x40000000u
+#define WINDOW_LAST  (WINDOW + (WINDOW_BYTES - 1))
 
 static struct {
     struct verso_range map[RANGES], reserved[RANGES];
@@ -123,7 +128,7 @@ static void choose_map(struct verso_boot *boot, bool is_real)
 
 static vaddr_t choose_va(void)
 {
-    vaddr_t page = choice_below(1u << 18) % (UM_WINDOW_BYTES / PAGE);
+    vaddr_t page = choice_below(1u << 18);
     return WINDOW + page * (vaddr_t)PAGE +
            (choice_below(16) == 0 ? choice_below((uint32_t)PAGE) : 0);
 }
@@ -143,13 +148,25 @@ static void choose_fixed(struct verso_boot *boot)
     }
 }
 
+/* Any that the machine translates: in its window, or the one it has outside.
+ * Or the root's last, and beyond. */
+static unsigned choose_slot(void)
+{
+    const unsigned shift = um_shift(um_levels() - 1);
+    const unsigned slots = 1u << UM_INDEX_BITS;
+    const unsigned beyond[] = {slots - 1, slots, 5000};
+    if (choice_below(2) == 0)
+        return beyond[choice_below(3)];
+    const unsigned nth = choice_below(256),
+                   all = (unsigned)((size_t)WINDOW_BYTES >> shift);
+    return all > 0 ? (unsigned)(WINDOW >> shift) + nth % all : um_mirror_slot();
+}
+
 static void choose_heap(struct verso_boot *boot)
 {
-    static const unsigned slots[] = {1, 1023, 1024, 5000};
     if (choice_below(4) == 0) {
         now.odd = true;
-        boot->mirror_slot = choice_below(2) ? 384 + choice_below(256)
-                                            : slots[1 + choice_below(3)];
+        boot->mirror_slot = choose_slot();
     }
     if (choice_below(4) == 0) {
         now.odd = true;
@@ -321,6 +338,8 @@ static void try_frames(void)
     if (verso_frame_place(boot, choose_address()) != 0)
         return; /* too many pages to look at whether it is right */
     boot->frames = now.array;
+    if (boot->frame_count > PAGES_ALL && sizeof(verso_phys_t) > 4)
+        return; /* likewise */
     if (boot->frame_count > PAGES_ALL)
         fuzz_found("%zu frames", boot->frame_count);
     if (starts(verso_i_frame_init))
@@ -331,13 +350,13 @@ static void try_all(void)
 {
     struct verso_boot *boot = glue_boot();
     choose_map(boot, true);
-    boot->mirror_slot = UM_MIRROR_SLOT;
+    boot->mirror_slot = um_mirror_slot();
     boot->direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
     boot->use_direct = choice_below(3) == 0;
     boot->direct_bytes =
         boot->use_direct ? UM_RAM_START + now.ram_pages * PAGE : 0;
-    boot->window = 0x98000000u;
-    boot->heap_start = 0x70000000u;
+    boot->window = WINDOW + 0x38000000u;
+    boot->heap_start = WINDOW + 0x10000000u;
     boot->heap_pages = 0x20000;
     choose_heap(boot);
     choose_fixed(boot);

@@ -6,14 +6,14 @@
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
  * Environment: MEM=64M, ACCESSOR=mirror|direct, LARGE=0 (no large
  * pages; LARGE=1: none of 1 GiB), GLOBAL=0 (no global ones), LEVELS=5,
- * LOW=1 (addresses that valgrind can have), CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
+ * CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
  * structure that is not as it should be: boot_spoil). What it lays out:
  *
  *     32-bit      64-bit
  *     0x60000000  0x200000000000  test_window(), 64 MiB or 4 GiB
- *     0x70000000  0x200140000000  heap, 512 MiB
  *     0x98000000  0x200180000000  the page through which paging clears frames
- *     0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
+ *     0x70000000  0x247ff0000000  heap, 512 MiB; in 64-bit under two root
+ * entries 0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -32,11 +32,11 @@
 
 #ifdef __x86_64__
 #define TEST_BYTES    0x100000000u
-#define HEAP_START    (um_window() + 0x140000000u)
+#define HEAP_START    0x247ff0000000u
 #define PAGING_WINDOW (um_window() + 0x180000000u)
 #else
 #define TEST_BYTES    0x04000000u
-#define HEAP_START    (um_window() + 0x10000000u)
+#define HEAP_START    (UM_WINDOW + 0x10000000u)
 #define PAGING_WINDOW (um_window() + 0x38000000u)
 #endif
 #define HEAP_PAGES (512u << 20 >> VERSO_PAGE_SHIFT)
@@ -258,6 +258,17 @@ int machine_access(const volatile void *address, unsigned how)
     return host.probe_code;
 }
 
+bool machine_guards_users(unsigned how)
+{
+    (void)how; /* the machine has no SMEP, no SMAP */
+    return false;
+}
+
+void machine_open_users(bool open)
+{
+    (void)open; /* they always are */
+}
+
 void machine_put_return(void *at)
 {
     *(volatile unsigned char *)at = 0xc3; /* RET */
@@ -410,6 +421,8 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         host.fixed[0].va = PAGING_WINDOW;
     if (strcmp(how, "fixed-too-high") == 0)
         host.fixed[0].pa = (uint64_t)1 << (sizeof(verso_phys_t) == 4 ? 32 : 44);
+    if (strcmp(how, "fixed-device") == 0)
+        host.fixed[0].pa = UM_RAM_START + 2 * ram_bytes;
     if (strcmp(how, "fixed-too-long") == 0)
         host.fixed[0].bytes = UINT64_MAX - (VERSO_PAGE_SIZE - 1);
     if (strcmp(how, "fixed-cache-7") == 0)
@@ -468,6 +481,18 @@ void glue_quiet(bool quiet)
     host.quiet = quiet;
 }
 
+/* The heap's addresses, where they are not in the machine's own window. */
+static void config_windows(struct um_config *config)
+{
+    const uintptr_t slot = um_span(UM_LEVELS - 1);
+    if (HEAP_START - UM_WINDOW < UM_WINDOW_BYTES)
+        return;
+    config->window[0] = (struct um_range){UM_WINDOW, UM_WINDOW_BYTES};
+    config->window[1] =
+        (struct um_range){HEAP_START, (size_t)HEAP_PAGES << VERSO_PAGE_SHIFT};
+    config->window[2] = (struct um_range){UM_MIRROR_SLOT * slot, slot};
+}
+
 void glue_start_machine(void)
 {
     struct um_config config = {
@@ -480,8 +505,7 @@ void glue_start_machine(void)
         .is_table = is_table};
     host.ram_bytes = parse_bytes(option("MEM", "64M"));
     config.ram_bytes = host.ram_bytes;
-    if (strcmp(option("LOW", "0"), "1") == 0)
-        um_config_low(&config);
+    config_windows(&config);
     setvbuf(stdout, NULL, _IOLBF, 0);
     um_init(&config);
 }

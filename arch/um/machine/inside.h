@@ -33,8 +33,9 @@ struct um_cached {
     uint32_t next;
     size_t fragments; /* of a large page, in the TLB */
     bool dirty;       /* was set: mapped writable */
-    bool open;        /* mapped by the host: not what has no RAM, and not the
+    bool open;        /* for the host, too: not what has no RAM, and not the
                          supervisor's in user mode */
+    um_phys_t host;   /* what the host maps there, open or not; 0: nothing */
 };
 
 struct um_cache {
@@ -59,6 +60,8 @@ struct um_machine {
     struct um_cache tlb;   /* translations, of 4 KiB each */
     struct um_cache upper; /* entries for tables */
     struct um_cache large; /* large pages with fragments in tlb */
+    struct um_cache shut;  /* pages not in tlb: what the host maps there, of
+                              which nobody may use anything */
     size_t globals;        /* in tlb */
 
     struct um_temper temper;

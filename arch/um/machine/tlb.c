@@ -11,6 +11,8 @@
  *     root -> level 3 -> ... -> level 0     a walk: a loop over the levels,
  *                  ^                        from the lowest entry in um.upper
  *
+ *     um.shut   key: the page         what the host has there, PROT_NONE
+ *
  * Cost: of a fill a system call. A large page is compared with what is cached
  * in other sizes: all of the TLB is looked at.
  */
@@ -39,15 +41,27 @@ static void window_close(uintptr_t va, size_t bytes)
         um_die("cannot close part of a window");
 }
 
-static void page_map(const struct um_cached *c)
+static void page_protect(uintptr_t va, int rights)
+{
+    if (mprotect((void *)va, PAGE, rights) != 0)
+        um_die("cannot protect a page of a window");
+}
+
+/* Where the host has that frame already, only the rights are changed. */
+static void page_map(struct um_cached *c)
 {
     const um_phys_t pa = c->entry & UM_ENTRY_FRAME;
     int rights = PROT_READ | (c->dirty ? PROT_WRITE : 0) |
                  (c->entry & UM_ENTRY_NX ? 0 : PROT_EXEC);
+    if (c->host == pa) {
+        page_protect(um_va(c), rights);
+        return;
+    }
     void *at = mmap((void *)um_va(c), PAGE, rights, MAP_SHARED | MAP_FIXED,
         um.fd, (off_t)(pa - UM_RAM_START));
     if (at == MAP_FAILED)
         um_die("cannot fill the TLB");
+    c->host = pa;
 }
 
 void um_open(struct um_cached *c)
@@ -58,7 +72,50 @@ void um_open(struct um_cached *c)
     if (c->open)
         page_map(c);
     else if (was_open)
-        window_close(um_va(c), PAGE);
+        page_protect(um_va(c), PROT_NONE);
+}
+
+/* Of a page that is not cached any more. The frame most likely to be mapped
+ * there next is the one that was. */
+static void page_shut(uintptr_t va, um_phys_t host, bool was_open)
+{
+    if (host == 0)
+        return;
+    if (um.shut.count >= TLB_SIZE) {
+        window_close(va, PAGE);
+        return;
+    }
+    if (was_open)
+        page_protect(va, PROT_NONE);
+    um_cache_add(&um.shut, um_key(va, 0))->host = host;
+}
+
+/* What the host maps there, for a page that is cached from now on. */
+static um_phys_t page_unshut(uintptr_t va)
+{
+    struct um_cached *shut = um_cache_find(&um.shut, um_key(va, 0));
+    const um_phys_t host = shut ? shut->host : 0;
+    if (shut)
+        um_cache_remove(&um.shut, shut);
+    return host;
+}
+
+/* All of the windows, and nothing is cached. */
+static void windows_shut(void)
+{
+    const bool all =
+        um.config.no_reserve || um.shut.count + um.tlb.count > TLB_SIZE;
+    for (size_t i = 0; i < um.tlb.count && !all; i++)
+        page_shut(um_va(&um.tlb.at[i]), um.tlb.at[i].host, false);
+    if (all)
+        um_cache_clear(&um.shut);
+    for (unsigned i = 0; i < um.windows; i++) {
+        const struct um_range *w = &um.config.window[i];
+        if (all)
+            window_close(w->start, w->bytes);
+        else if (mprotect((void *)w->start, w->bytes, PROT_NONE) != 0)
+            um_die("cannot protect a window");
+    }
 }
 
 /* ---- caching and dropping ---- */
@@ -90,9 +147,9 @@ void um_drop(struct um_cached *c)
 {
     const bool was_open = c->open;
     const uintptr_t va = um_va(c);
+    const um_phys_t host = c->host;
     forget(c);
-    if (was_open)
-        window_close(va, PAGE);
+    page_shut(va, host, was_open);
 }
 
 void um_drop_page(uintptr_t va)
@@ -134,12 +191,11 @@ void um_drop_all(bool but_global)
                 um_drop(&um.tlb.at[i]);
         return;
     }
+    windows_shut();
     um_cache_clear(&um.tlb);
     um_cache_clear(&um.large);
     um.globals = 0;
     um.stats.cached = 0;
-    for (unsigned i = 0; i < um.windows; i++)
-        window_close(um.config.window[i].start, um.config.window[i].bytes);
 }
 
 /* Rights as bits that grant something: NX is one that takes. */
@@ -206,6 +262,7 @@ static void fill(uintptr_t va, const struct um_look *look, bool touched)
 {
     struct um_cached *c;
     bool was_open = false;
+    um_phys_t host;
     sizes_check(va, look->entry, look->level);
     if (um.tlb.count >= TLB_SIZE) {
         um.stats.full++;
@@ -213,13 +270,17 @@ static void fill(uintptr_t va, const struct um_look *look, bool touched)
     }
     if ((c = um_cached_at(va)) != NULL) {
         was_open = c->open;
+        host = c->host;
         forget(c);
+    } else {
+        host = page_unshut(va);
     }
     c = um_cache_add(&um.tlb, um_key(va, 0));
     c->entry = look->entry;
     c->level = look->level;
     c->dirty = (look->entry & UM_ENTRY_W) && (look->at[c->level] & UM_ENTRY_D);
     c->open = was_open;
+    c->host = host;
     memcpy(c->place, look->place, sizeof(c->place));
     if (touched || was_open)
         um_open(c);

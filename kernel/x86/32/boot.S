@@ -18,6 +18,8 @@
 #define FLAGS 0x00000003 /* modules on page boundaries; a memory map */
 #define PAGE  4096
 
+#define CPUID_TSC 0x00000010 /* edx */
+
     .section .multiboot, "a"
     .balign 4
     .long MAGIC
@@ -36,11 +38,24 @@ _start:
     popfl
     pushl %ebx
     pushl %eax
-    call x86_start
+    movl $1, %eax
+    cpuid
+    testl $CPUID_TSC, %edx
+    jz 1f
+    rdtsc
+    movl %eax, boot_count
+    movl %edx, boot_count + 4
+1:  call x86_start
 1:  cli
     hlt
     jmp 1b
     .size _start, . - _start
+
+    .bss
+    .balign 8
+    .globl boot_count
+boot_count:
+    .skip 8
 
     .section .stack, "aw", @nobits
     .balign PAGE

@@ -11,8 +11,10 @@ void registers_print(const struct trap_frame *r, uintptr_t sp)
         r->bx, r->cx, r->dx);
     verso_print("registers: esi=%08x edi=%08x ebp=%08x esp=%08zx\n", r->si,
         r->di, r->bp, (size_t)sp);
-    verso_print("registers: eip=%08x eflags=%08x cr2=%08zx cr3=%08zx\n", r->ip,
-        r->flags, (size_t)read_cr2(), (size_t)read_cr3());
+    verso_print("registers: eip=%08x eflags=%08x cr2=%08zx cr3=%08zx "
+                "cr4=%08zx\n",
+        r->ip, r->flags, (size_t)read_cr2(), (size_t)read_cr3(),
+        (size_t)read_cr4());
 }
 
 void x86_double_fault(void)

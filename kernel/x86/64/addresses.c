@@ -118,9 +118,7 @@ void machine_started(void)
 
 static bool has_five_levels(void)
 {
-    uintptr_t cr4;
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    return (cr4 & CR4_LA57) != 0;
+    return (read_cr4() & CR4_LA57) != 0;
 }
 
 const char *x86_kind(void)

@@ -3,9 +3,17 @@
  * boot.S - the first instructions: from 32-bit protected mode without paging to
  * long mode at the addresses the kernel is linked to, and on to C.
  *
- * A PVH loader (QEMU's -kernel) leaves: flat segments, paging and interrupts
- * off, ebx = its information structure. It has cleared .bss, for that is part
- * of the ELF segment. Source: Xen, docs/misc/pvh.pandoc; elfnote.h, number 18.
+ * A loader leaves: flat segments, paging and interrupts off, ebx = its
+ * information structure. It has cleared .bss, for that is part of the ELF
+ * segment. There are two ways in, one for each protocol:
+ *
+ *     pvh_start         QEMU's -kernel, which finds it in a note
+ *     multiboot2_start  GRUB's `multiboot2`, by BIOS and UEFI, which finds it in
+ *                       a header; eax = its magic number
+ *
+ * No Multiboot 1 header: QEMU looks for that first, and refuses ELF64 with it.
+ * Source: Xen, docs/misc/pvh.pandoc; elfnote.h, number 18. Multiboot2
+ * Specification 2.0, 3.1 and 3.3.
  *
  * The early tables map the first 4 GiB three times, with 2-MiB pages; Verso
  * then makes its own (addresses.c), and these are done with:
@@ -27,10 +35,15 @@
  *     | 4 KiB, unmapped | 16 KiB                            |
  */
 #define PAGE      4096
-#define PVH_MAGIC 0x336ec578 /* start_info begins with it; pvh.c */
+#define PVH_MAGIC 0x336ec578 /* start_info begins with it; loaders.c */
 
 #define IMAGE      0xffffffff80000000 /* width.h */
 #define LOADED(at) ((at) - IMAGE)
+
+#define HEADER_MAGIC 0xe85250d6
+#define HEADER_BYTES (header_end - header)
+#define TAG_ENTRY    3 /* where to enter, a physical address */
+#define TAG_MODULES  6 /* modules on page boundaries */
 
 #define ENTRY_TABLE 0x003 /* present, writable */
 #define ENTRY_LARGE 0x083 /* the same, a page of 2 MiB */
@@ -48,16 +61,33 @@
     .asciz "Xen"
     .quad LOADED(pvh_start)
 
+    .section .multiboot2, "a"
+    .balign 8
+header:
+    .long HEADER_MAGIC, 0, HEADER_BYTES, -(HEADER_MAGIC + HEADER_BYTES)
+    .short TAG_ENTRY, 0
+    .long 12, LOADED(multiboot2_start), 0 /* the last is padding */
+    .short TAG_MODULES, 0
+    .long 8
+    .short 0, 0
+    .long 8
+header_end:
+
     .text
     .code32
     .globl pvh_start
     .type pvh_start, @function
 pvh_start:
+    movl $PVH_MAGIC, %eax
+multiboot2_start:
     cli
     cld
     movl $LOADED(kernel_stack_top), %esp
-    movl $PVH_MAGIC, %ebp
+    movl %eax, %ebp
     movl %ebx, %esi
+    rdtsc
+    movl %eax, LOADED(boot_count)
+    movl %edx, LOADED(boot_count) + 4
 
     /* 2,048 pages of 2 MiB; the upper half of each entry is 0 already */
     movl $LOADED(early_directories), %edi
@@ -140,6 +170,12 @@ early_gdt:
 early_gdt_pointer:
     .word . - early_gdt - 1
     .long LOADED(early_gdt)
+
+    .bss
+    .balign 8
+    .globl boot_count
+boot_count:
+    .skip 8
 
     .section .early, "aw", @nobits
     .balign PAGE

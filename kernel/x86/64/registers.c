@@ -16,5 +16,6 @@ void registers_print(const struct trap_frame *r, uintptr_t sp)
         r->r14);
     verso_print("registers: r15=%016lx rip=%016lx rflags=%08lx\n", r->r15,
         r->ip, r->flags);
-    verso_print("registers: cr2=%016lx cr3=%016lx\n", read_cr2(), read_cr3());
+    verso_print("registers: cr2=%016lx cr3=%016lx cr4=%08lx\n", read_cr2(),
+        read_cr3(), read_cr4());
 }
