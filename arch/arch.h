@@ -42,10 +42,12 @@
  *   pte_replace                 compare and exchange
  *   pte_is_live, pte_is_present, pte_is_leaf, pte_is_table, pte_pfn, pte_flags
  *   pte_bits(level, flags, global)  of a leaf; global unless it is a user's
- *   pte_leaf, pte_table, pte_with_rights, pte_part
+ *   pte_leaf, pte_next, pte_table, pte_part
  *   pte_mirror                  the entry of the root for the mirror
  *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use
+ *   pte_with_rights(e, bits)    the leaf with the rights in pte_bits()
  *   pte_needs_flush(old, new)   may translations of `old` not be kept?
+ *   pte_flush_bits(new)         where a present `old` must not differ for that
  *
  *   mmu_invalidate(va)          one page, of any size, global too, on this CPU
  *   mmu_invalidate_all()        everything, global pages too

@@ -18,7 +18,7 @@
  * sizeof(entry), and base[l + 1] = base[l] + (N << shift(top - l - 1)): no
  * walk is needed to find an entry, but the entries above it must be read
  * first, for where one is absent the mirror faults, and where one is a large
- * page the mirror shows data. find_entry() is the one walk that does it. With
+ * page the mirror shows data. walk() is the one place that does it. With
  * more levels the walk may go through entry N twice, and end two levels early,
  * and so on; the root is found by going through nothing else.
  * Where addresses are narrower than pointers, their upper bits repeat the
@@ -163,45 +163,46 @@ static pfn_t chain_pop(struct verso_chain *chain)
 
 /* ---- addresses ---- */
 
-/* Bits of an address above those that the tables translate; none where it is as
- * wide as a pointer. They repeat the highest that is translated. */
-ALWAYS_INLINE unsigned unused_bits(const struct space *space)
+/* Bits of an address above those that the tables translate, the root being at
+ * level `top`; none where it is as wide as a pointer. They repeat the highest
+ * that is translated. */
+ALWAYS_INLINE unsigned unused_bits(unsigned top)
 {
-    return 8 * (unsigned)sizeof(vaddr_t) - MMU_VA_BITS(top_of(space) + 1);
+    return 8 * (unsigned)sizeof(vaddr_t) - MMU_VA_BITS(top + 1);
 }
 
-ALWAYS_INLINE vaddr_t translated(const struct space *space, vaddr_t va)
+ALWAYS_INLINE vaddr_t translated(unsigned top, vaddr_t va)
 {
-    return va << unused_bits(space) >> unused_bits(space);
+    return va << unused_bits(top) >> unused_bits(top);
 }
 
-static vaddr_t extended(const struct space *space, vaddr_t va)
+ALWAYS_INLINE vaddr_t extended(unsigned top, vaddr_t va)
 {
-    unsigned unused = unused_bits(space);
+    unsigned unused = unused_bits(top);
     return (vaddr_t)((intptr_t)(va << unused) >> unused);
 }
 
 /* Is it an address: not in the hole between the lower and the upper half? */
-ALWAYS_INLINE bool is_address(const struct space *space, vaddr_t va)
+ALWAYS_INLINE bool is_address(unsigned top, vaddr_t va)
 {
-    return unused_bits(space) == 0 || va == extended(space, va);
+    return unused_bits(top) == 0 || va == extended(top, va);
 }
 
 /* Are all pages of a range addresses? The hole is not in the middle, either. */
-ALWAYS_INLINE bool are_addresses(
-    const struct space *space, vaddr_t va, vaddr_t last)
+ALWAYS_INLINE bool are_addresses(unsigned top, vaddr_t va, vaddr_t last)
 {
-    return unused_bits(space) == 0 ||
-           (is_address(space, va) && (intptr_t)(va ^ last) >= 0 &&
-               is_address(space, last));
+    return unused_bits(top) == 0 ||
+           (is_address(top, va) && (intptr_t)(va ^ last) >= 0 &&
+               is_address(top, last));
 }
 
 /* For what goes through all addresses: past the hole, if va is in it. */
 static vaddr_t skip_hole(const struct space *space, vaddr_t va)
 {
-    if (is_address(space, va))
+    const unsigned top = top_of(space);
+    if (is_address(top, va))
         return va;
-    return extended(space, translated(space, ~(vaddr_t)0) / 2 + 1);
+    return extended(top, translated(top, ~(vaddr_t)0) / 2 + 1);
 }
 
 /* ---- entries ---- */
@@ -247,10 +248,10 @@ static NO_INLINE struct pte *pte_at_direct(
 }
 
 ALWAYS_INLINE struct pte *pte_at_mirror(
-    const struct space *space, unsigned level, vaddr_t va)
+    const struct space *space, unsigned level, vaddr_t va, unsigned top)
 {
     return (struct pte *)space->base[level] +
-           (translated(space, va) >> MMU_LEVEL_SHIFT(level));
+           (translated(top, va) >> MMU_LEVEL_SHIFT(level));
 }
 
 /* The entry of va at a level. Every entry above it names a table. */
@@ -259,7 +260,7 @@ ALWAYS_INLINE struct pte *pte_at(
 {
     if (unlikely(space->direct))
         return pte_at_direct(space, level, va);
-    return pte_at_mirror(space, level, va);
+    return pte_at_mirror(space, level, va, top_of(space));
 }
 
 /* Where a walk ends, and what stands there. */
@@ -269,43 +270,49 @@ struct place {
     unsigned level;
 };
 
-/* The walk: down from the root to the entry that is no table. `top` and
- * `direct` are constants where it is inlined. */
+/* The walk: down from the root to the entry that is no table. `top` is a
+ * constant where it is inlined. */
 ALWAYS_INLINE struct place walk(
-    const struct space *space, vaddr_t va, unsigned top, bool direct)
+    const struct space *space, vaddr_t va, unsigned top)
 {
     struct place p;
     UNROLL_4
     for (p.level = top; p.level > 0; p.level--) {
-        p.entry = direct ? pte_at_direct(space, p.level, va)
-                         : pte_at_mirror(space, p.level, va);
+        p.entry = pte_at_mirror(space, p.level, va, top);
         p.e = pte_load(p.entry);
         if (!pte_is_table(p.e))
             return p;
     }
-    p.entry =
-        direct ? pte_at_direct(space, 0, va) : pte_at_mirror(space, 0, va);
+    p.entry = pte_at_mirror(space, 0, va, top);
     p.e = pte_load(p.entry);
     return p;
 }
 
-static NO_INLINE unsigned walk_direct(const struct space *space, vaddr_t va)
+/* The same through the direct map: each entry says where the next table is. */
+static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
 {
-    return walk(space, va, top_of(space), true).level;
+    struct place p = {.e = pte_leaf(space->root, 0)};
+    for (p.level = top_of(space);; p.level--) {
+        struct pte *table = direct_address(pte_pfn(p.e));
+        p.entry = table + index_of(va, p.level);
+        p.e = pte_load(p.entry);
+        if (p.level == 0 || !pte_is_table(p.e))
+            return p;
+    }
 }
 
+/* Inlined once for each number of levels, so that shifts are constants. */
 ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
 {
-    struct place p;
-    if (likely(!space->direct))
-        return walk(space, va, top_of(space), false);
-    p.level = walk_direct(space, va);
-    p.entry = pte_at_direct(space, p.level, va);
-    p.e = pte_load(p.entry);
-    return p;
+    if (unlikely(space->direct))
+        return walk_direct(space, va);
+    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
+        return walk(space, va, MMU_LEVELS_MIN - 1);
+    return walk(space, va, MMU_LEVELS_MAX - 1);
 }
 
-ALWAYS_INLINE unsigned find_entry(
+/* The same where it is not worth its size. */
+static NO_INLINE unsigned find_entry(
     const struct space *space, vaddr_t va, struct pte **entry)
 {
     struct place p = find_place(space, va);
@@ -337,8 +344,8 @@ static void live_add(
 
 static vaddr_t mirror_start(const struct space *space)
 {
-    return extended(
-        space, (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
+    return extended(top_of(space),
+        (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
 }
 
 static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
@@ -352,7 +359,7 @@ static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
 static vaddr_t mirror_page(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    vaddr_t at = (vaddr_t)pte_at_mirror(space, level - 1, va);
+    vaddr_t at = (vaddr_t)pte_at_mirror(space, level - 1, va, top_of(space));
     return round_down(at, VERSO_PAGE_SIZE);
 }
 
@@ -648,7 +655,7 @@ ALWAYS_INLINE int range_check(
         return VERSO_BAD_ARG;
     vaddr_t last =
         va + ((pages - 1) << VERSO_PAGE_SHIFT) + (VERSO_PAGE_SIZE - 1);
-    if (!are_addresses(space, va, last))
+    if (!are_addresses(top_of(space), va, last))
         return VERSO_BAD_ARG;
     if (last == UINTPTR_MAX ||
         (va <= space->mirror_last && last >= space->mirror_first) ||
@@ -702,16 +709,33 @@ static bool list_differs(const pfn_t *list, size_t pages, unsigned cache)
 {
     const struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
-    unsigned differs = 0;
+    uint8_t differs = 0; /* as wide as frame.cache: one instruction */
     if (cache != 0) {
         for (size_t i = 0; i < pages; i++)
-            differs |= cache_differs(list[i], cache);
-        return differs != 0;
+            if (cache_differs(list[i], cache))
+                return true;
+        return false;
     }
-    UNROLL_4
+    UNROLL_8
     for (const pfn_t *end = list + pages; list < end; list++)
         if (likely(pfn_nr(*list) < limit))
-            differs |= frames[pfn_nr(*list)].cache;
+            differs = (uint8_t)(differs | frames[pfn_nr(*list)].cache);
+    return differs != 0;
+}
+
+/* The same for frames in a row; those beyond the array have no type. */
+static bool row_differs(pfn_t first, size_t pages, unsigned cache)
+{
+    const size_t start = pfn_nr(first);
+    unsigned differs = 0;
+    if (start >= paging.frame_count)
+        return false;
+    if (pages > paging.frame_count - start)
+        pages = paging.frame_count - start;
+    const struct frame *frame = &paging.frames[start];
+    UNROLL_4
+    for (const struct frame *end = frame + pages; frame < end; frame++)
+        differs |= frame->cache ^ cache;
     return differs != 0;
 }
 
@@ -725,13 +749,8 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
     if (s->list != NULL) {
         differs = list_differs(s->list, pages, cache);
         s->list += pages;
-    } else if (s->chained) {
-        /* fresh from back, which has given them their type */
-        for (size_t i = 0; i < pages && m->pages > pages; i++)
-            s->first = pfn_make(frame_get(s->first)->link);
-    } else {
-        for (size_t i = 0; i < pages; i++)
-            differs |= cache_differs(pfn_add(s->first, i), cache);
+    } else if (!s->chained) { /* else back has given them their type */
+        differs = row_differs(s->first, pages, cache);
         s->first = pfn_add(s->first, pages);
     }
     m->va += bytes_of(pages);
@@ -748,12 +767,13 @@ ALWAYS_INLINE void source_store(
     size_t each = MMU_LEVEL_PAGES(level);
     if (s->list != NULL) {
         const pfn_t *list = s->list;
-        UNROLL_4
+        UNROLL_8
         for (size_t i = 0; i < count; i++)
             pte_store(&entry[i], pte_leaf(list[i], bits));
         s->list = list + count;
     } else if (s->chained) {
         uint32_t owner = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
+        UNROLL_4
         for (size_t i = 0; i < count; i++) {
             struct frame *frame = frame_get(s->first);
             pte_store(&entry[i], pte_leaf(s->first, bits));
@@ -761,8 +781,12 @@ ALWAYS_INLINE void source_store(
             frame->link = owner++;
         }
     } else {
-        for (size_t i = 0; i < count; i++)
-            pte_store(&entry[i], pte_leaf(pfn_add(s->first, i * each), bits));
+        struct pte e = pte_leaf(s->first, bits);
+        UNROLL_4
+        for (size_t i = 0; i < count; i++) {
+            pte_store(&entry[i], e);
+            e = pte_next(e, level);
+        }
         s->first = pfn_add(s->first, count * each);
     }
     m->va += bytes_of(count * each);
@@ -770,10 +794,11 @@ ALWAYS_INLINE void source_store(
 }
 
 /* Is any of `count` entries live? A table that counts none need not be read. */
-static bool any_live(const struct space *space, vaddr_t va,
-    const struct pte *entry, size_t count)
+static bool any_live(
+    const struct space *space, unsigned level, vaddr_t va, size_t count)
 {
-    if (frame_get(table_of(space, 0, va))->live == 0)
+    const struct pte *entry = pte_at(space, level, va);
+    if (frame_get(table_of(space, level, va))->live == 0)
         return false;
     for (size_t i = 0; i < count; i++)
         if (pte_is_live(pte_load(&entry[i])))
@@ -794,11 +819,11 @@ static int map_plan(
         struct pte *entry;
         unsigned level = find_entry(space, m.va, &entry);
         unsigned leaf = level == 0 ? 0 : leaf_level(space, &m);
-        bool is_there = level == 0; /* its table is */
         if (level > 0 && pte_is_live(pte_load(entry)))
             return VERSO_EXISTS;
         if (leaf > level)
             leaf = level;
+        bool is_there = leaf == level; /* its table is */
         while (level > leaf &&
                round_down(m.va, step_of(level)) == planned[level - 1])
             level--;
@@ -806,10 +831,8 @@ static int map_plan(
         for (unsigned l = leaf; l < level; l++)
             planned[l] = round_down(m.va, step_of(l + 1));
         size_t count = run_of(m.va, leaf, m.pages);
-        if (is_there && any_live(space, m.va, entry, count))
+        if (is_there && any_live(space, leaf, m.va, count))
             return VERSO_EXISTS;
-        if (leaf > 0)
-            count = 1;
         if (!source_skip(&m, count * MMU_LEVEL_PAGES(leaf)))
             return VERSO_DENIED;
     }
@@ -843,7 +866,7 @@ static void map_commit(
         if (user)
             allow_user(space, m.va);
         entry = pte_at(space, level, m.va);
-        size_t count = level == 0 ? run_of(m.va, 0, m.pages) : 1;
+        size_t count = run_of(m.va, level, m.pages);
         live_add(space, level, m.va, count);
         source_store(&m, entry, count, level);
     }
@@ -854,7 +877,7 @@ static NO_INLINE int map_run(
     struct space *space, struct pte *entry, const struct map_state *m)
 {
     struct map_state plan = *m;
-    if (any_live(space, m->va, entry, m->pages))
+    if (any_live(space, 0, m->va, m->pages))
         return VERSO_EXISTS;
     if (!source_skip(&plan, m->pages))
         return VERSO_DENIED;
@@ -885,18 +908,18 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
  * are a look and a store. */
 ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
 {
-    struct pte *entry;
+    const struct place p = find_place(space, m->va);
     pfn_t pfn = m->source.list != NULL ? m->source.list[0] : m->source.first;
-    if (unlikely(find_entry(space, m->va, &entry) > 0))
+    if (unlikely(p.level > 0))
         return map_many(space, m);
-    if (pte_is_live(pte_load(entry)))
+    if (pte_is_live(p.e))
         return VERSO_EXISTS;
     if (cache_differs(pfn, (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT))
         return VERSO_DENIED;
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
     live_add(space, 0, m->va, 1);
-    pte_store(entry, leaf_of(pfn, 0, m->flags));
+    pte_store(p.entry, leaf_of(pfn, 0, m->flags));
     return 0;
 }
 
@@ -921,7 +944,7 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
  * owner to free. */
 static void collect_large(struct flush *batch, struct pte e, unsigned level)
 {
-    for (size_t i = 0; i < MMU_LEVEL_PAGES(level); i++)
+    for (size_t i = MMU_LEVEL_PAGES(level); i-- > 0;)
         if (frame_find(pfn_add(pte_pfn(e), i)) != NULL)
             chain_push(&batch->frames, pfn_add(pte_pfn(e), i));
 }
@@ -932,24 +955,25 @@ struct cleared {
     struct verso_chain frames;
 };
 
-/* Clears `count` entries of a table, and chains the frames they had. */
+/* Clears `count` entries of a table, and chains the frames they had: from the
+ * end, for frames in a row are freed fastest if the chain goes up with them. */
 ALWAYS_INLINE void clear_run(
     struct pte *entry, size_t count, struct cleared *out, bool collect)
 {
     struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
-    size_t i = 0, first, last = 0, live = 0, collected = 0;
+    size_t i = count, first = 0, last, live = 0, collected = 0;
     uint32_t chain = pfn_nr(out->frames.first);
-    while (i < count && !pte_is_live(pte_load(&entry[i])))
-        i++;
-    first = i;
+    while (i > 0 && !pte_is_live(pte_load(&entry[i - 1])))
+        i--;
+    last = i - 1;
     UNROLL_4
-    for (; i < count; i++) {
+    while (i-- > 0) {
         struct pte e = pte_load(&entry[i]);
         if (!pte_is_live(e))
             continue;
         pte_store(&entry[i], (struct pte){0});
-        last = i;
+        first = i;
         live++;
         uint32_t nr = pfn_nr(pte_pfn(e));
         if (collect && likely(nr < limit)) {
@@ -1019,6 +1043,12 @@ int verso_i_paging_unmap(
 
 /* ---- protect, harvest, query ---- */
 
+/* Is every entry live in the table of pages that is there for va? */
+static bool is_full(const struct space *space, vaddr_t va)
+{
+    return frame_get(table_of(space, 0, va))->live == MMU_ENTRIES(0);
+}
+
 /* Is every page of the range mapped? */
 static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
 {
@@ -1027,9 +1057,10 @@ static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
         unsigned level = find_entry(space, va, &entry);
         size_t passed = pages_to_end(va, level);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-        for (size_t i = 0; i < count; i++)
-            if (!pte_is_live(pte_load(&entry[i])))
-                return false;
+        if (level > 0 || !is_full(space, va))
+            for (size_t i = 0; i < count; i++)
+                if (!pte_is_live(pte_load(&entry[i])))
+                    return false;
         if (level == 0)
             passed = count;
         if (passed >= pages)
@@ -1040,20 +1071,34 @@ static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
     return true;
 }
 
-/* Gives `count` entries other rights; the CPU may set accessed and dirty at
- * any time, so each is replaced by compare and exchange. */
-static void protect_run(struct pte *entry, size_t count, unsigned level,
-    unsigned rights, bool *lowered)
+/* Gives an entry the rights in `bits` when the CPU sets accessed or dirty
+ * meanwhile. */
+static NO_INLINE pte_raw_t protect_again(
+    struct pte *entry, struct pte old, pte_raw_t bits)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct pte old = pte_load(&entry[i]), new;
-        if (!pte_is_live(old))
-            continue;
-        do
-            new = pte_with_rights(old, level, rights, paging.global);
-        while (!pte_replace(&entry[i], &old, new));
-        *lowered |= pte_needs_flush(old, new);
+    while (!pte_replace(entry, &old, pte_with_rights(old, bits))) {
     }
+    return old.raw ^ pte_with_rights(old, bits).raw;
+}
+
+/* Gives `count` entries these rights, all of them live if `full`; returns where
+ * they changed. */
+ALWAYS_INLINE pte_raw_t protect_run(
+    struct pte *entry, size_t count, pte_raw_t bits, bool full)
+{
+    pte_raw_t changed = 0;
+    UNROLL_8
+    for (size_t i = 0; i < count; i++) {
+        struct pte old = pte_load(&entry[i]);
+        const struct pte new = pte_with_rights(old, bits);
+        if (!full && !pte_is_live(old))
+            continue;
+        if (likely(pte_replace(&entry[i], &old, new)))
+            changed |= old.raw ^ new.raw;
+        else
+            changed |= protect_again(&entry[i], old, bits);
+    }
+    return changed;
 }
 
 int verso_i_paging_protect(
@@ -1071,10 +1116,15 @@ int verso_i_paging_protect(
                                                 : VERSO_ABSENT;
     while (err == 0 && pages > 0) {
         struct pte *entry;
-        bool lowered = false;
         unsigned level = find_entry(space, va, &entry);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-        protect_run(entry, count, level, rights, &lowered);
+        pte_raw_t bits = pte_bits(level, rights, paging.global);
+        pte_raw_t changed = level == 0 && is_full(space, va)
+                                ? protect_run(entry, count, bits, true)
+                                : protect_run(entry, count, bits, false);
+        /* an entry that had no rights need not be flushed, but may be */
+        bool lowered =
+            (changed & pte_flush_bits(pte_leaf(PFN_NONE, bits))) != 0;
         if (rights & VERSO_USER)
             allow_user(space, va);
         if (lowered)
@@ -1149,23 +1199,32 @@ ALWAYS_INLINE void mapping_fill(
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
-ALWAYS_INLINE int query(const struct space *space, struct place p, vaddr_t va,
-    struct verso_mapping *m)
+static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
 {
-    if (!pte_is_live(p.e) || !is_address(space, va))
+    const struct place p = find_place(space, va);
+    if (!pte_is_live(p.e) || !is_address(top_of(space), va))
         return VERSO_ABSENT;
-    if (likely(p.level == 0)) /* constants for the usual case */
-        mapping_fill(m, va, p.e, 0);
-    else
-        mapping_fill(m, va, p.e, p.level);
+    mapping_fill(m, va, p.e, p.level);
     return 0;
 }
 
-int verso_i_paging_query(
+/* The usual case, with constants: through the mirror to a page of the lowest
+ * level. */
+ALWAYS_INLINE bool query_page(const struct space *space, vaddr_t va,
+    unsigned top, struct verso_mapping *m)
+{
+    const struct place p = walk(space, va, top);
+    if (unlikely(p.level > 0 || !pte_is_live(p.e) || !is_address(top, va)))
+        return false;
+    mapping_fill(m, va, p.e, 0);
+    return true;
+}
+
+NO_INLINE int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
     lock_take(&space->lock);
-    int err = query(space, find_place(space, va), va, mapping);
+    int err = query(space, va, mapping);
     lock_drop(&space->lock);
     return err;
 }
@@ -1174,7 +1233,7 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
     if (!paging.on)
         return VERSO_ABSENT;
-    return query(&paging.kernel, find_place(&paging.kernel, va), va, mapping);
+    return query(&paging.kernel, va, mapping);
 }
 
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
@@ -1230,13 +1289,15 @@ int verso_protect(vaddr_t va, size_t pages, unsigned rights)
 
 int verso_query(vaddr_t va, struct verso_mapping *mapping)
 {
+    const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
     struct space *space = &paging.kernel;
-    if (unlikely(space->direct))
+    if (unlikely(space->direct || !lock_try(&space->lock)))
         return verso_i_paging_query(space, va, mapping);
-    lock_take(&space->lock);
-    int err = query(space, walk(space, va, top_of(space), false), va, mapping);
+    bool done = likely(top_of(space) == low)
+                    ? query_page(space, va, low, mapping)
+                    : query_page(space, va, high, mapping);
     lock_drop(&space->lock);
-    return err;
+    return likely(done) ? 0 : verso_i_paging_query(space, va, mapping);
 }
 
 void verso_paging_stats(struct verso_paging_stats *stats)
@@ -1349,8 +1410,9 @@ static void layout_check(const struct verso_boot *boot)
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
         (unsigned long long)boot->direct_bytes, boot->frame_count);
-    VERSO_VERIFY(heap == 0 || are_addresses(&paging.kernel, boot->heap_start,
-                                  boot->heap_start + (vaddr_t)(heap - 1)),
+    VERSO_VERIFY(
+        heap == 0 || are_addresses(top_of(&paging.kernel), boot->heap_start,
+                         boot->heap_start + (vaddr_t)(heap - 1)),
         "paging: the heap %p, %zu pages, is not all addresses",
         (void *)boot->heap_start, boot->heap_pages);
     VERSO_VERIFY(!overlap(boot->window, window, boot->heap_start, heap),
@@ -1727,7 +1789,7 @@ void verso_i_paging_report_walk(vaddr_t va)
         verso_print("walk: paging is not on yet\n");
         return;
     }
-    if (!is_address(space, va)) {
+    if (!is_address(top_of(space), va)) {
         verso_print("walk: %p is no address, but in the hole between the "
                     "lower and the upper half\n",
             (void *)va);
@@ -1762,8 +1824,9 @@ void verso_i_paging_report_walk(vaddr_t va)
 static bool is_mirror_level(
     const struct space *space, vaddr_t va, unsigned level)
 {
-    vaddr_t first = (vaddr_t)pte_at_mirror(space, level, 0);
-    vaddr_t last = (vaddr_t)pte_at_mirror(space, level, ~(vaddr_t)0);
+    vaddr_t first = (vaddr_t)pte_at_mirror(space, level, 0, top_of(space));
+    vaddr_t last =
+        (vaddr_t)pte_at_mirror(space, level, ~(vaddr_t)0, top_of(space));
     return va >= first && va < last + sizeof(struct pte);
 }
 
@@ -1779,7 +1842,8 @@ bool verso_i_paging_describe(vaddr_t va)
             level--;
         vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
         verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
-            (void *)extended(space, index << MMU_LEVEL_SHIFT(level)), level);
+            (void *)extended(top_of(space), index << MMU_LEVEL_SHIFT(level)),
+            level);
         return true;
     }
     if (paging.window != 0 && va >= paging.window &&

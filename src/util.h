@@ -28,8 +28,10 @@
 #define NO_SANITIZE   __attribute__((no_sanitize("address")))
 #if defined(__clang__)
 #define UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#define UNROLL_8 _Pragma("clang loop unroll_count(8)")
 #else
 #define UNROLL_4 _Pragma("GCC unroll 4")
+#define UNROLL_8 _Pragma("GCC unroll 8")
 #endif
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -153,6 +155,16 @@ NO_INLINE void verso_i_lock_contended(struct lock *lock);
 /* Debug builds know which lock was taken last, and how many are held. */
 void verso_i_lock_note(const struct lock *lock, int change);
 const char *verso_i_lock_held(void); /* its name; NULL: none is held */
+
+/* False if somebody holds it. */
+ALWAYS_INLINE VERSO_MUST_CHECK bool lock_try(struct lock *lock)
+{
+    if (unlikely(cpu_swap(&lock->held, 1) != 0))
+        return false;
+    if (VERSO_DEBUG)
+        verso_i_lock_note(lock, 1);
+    return true;
+}
 
 ALWAYS_INLINE void lock_take(struct lock *lock)
 {

@@ -101,7 +101,8 @@ static void change_rights(unsigned level, unsigned flags)
 {
     struct pte old = leaf_of(level, flags);
     for (size_t r = 0; r < COUNT(all_rights); r++) {
-        struct pte e = pte_with_rights(old, level, all_rights[r], false);
+        struct pte e =
+            pte_with_rights(old, pte_bits(level, all_rights[r], false));
         CHECK_EQ(pte_flags(e), all_rights[r] | (flags & VERSO_CACHE_MASK));
         CHECK_EQ(pfn_nr(pte_pfn(e)), pfn_nr(frame_for(level)));
         CHECK(pte_is_leaf(e, level));
@@ -159,11 +160,12 @@ TEST(what_users_cannot_reach_is_global_if_asked)
     for (unsigned level = 0; level <= MMU_LARGE_MAX; level++) {
         struct pte kernel =
             pte_leaf(frame_for(level), pte_bits(level, VERSO_RW, true));
-        struct pte user =
-            pte_with_rights(kernel, level, VERSO_RW | VERSO_USER, true);
+        struct pte user = pte_with_rights(
+            kernel, pte_bits(level, VERSO_RW | VERSO_USER, true));
         CHECK(pte_is_global(kernel));
         CHECK(!pte_is_global(user));
-        CHECK(pte_is_global(pte_with_rights(user, level, VERSO_RW, true)));
+        CHECK(pte_is_global(
+            pte_with_rights(user, pte_bits(level, VERSO_RW, true))));
         CHECK(!pte_is_global(leaf_of(level, VERSO_RW)));
         CHECK(pte_needs_flush(kernel, user));
         CHECK(pte_needs_flush(user, kernel));
@@ -586,7 +588,8 @@ static void lower_rights(unsigned level)
     for (uint32_t i = 0; i < 2; i++)
         *word_at(s.va + i * VERSO_PAGE_SIZE) = 5;
     while (!pte_replace(sample_entry(&s), &old,
-        pte_with_rights(old, level, VERSO_READ, pte_is_global(old)))) {
+        pte_with_rights(
+            old, pte_bits(level, VERSO_READ, pte_is_global(old))))) {
     }
     mmu_invalidate(s.va + VERSO_PAGE_SIZE);
     for (uint32_t i = 0; i < 2; i++) {

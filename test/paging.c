@@ -454,6 +454,17 @@ TEST(neither_is_a_huge_page_mapped_over_nor_one_over_anything)
     }
 }
 
+TEST(large_pages_in_a_row_are_not_mapped_over_one)
+{
+    CHECK_OK(verso_map(PAGE_AT(2 * TABLE), NOWHERE, TABLE, VERSO_RW));
+    uint64_t before = test_state_hash();
+    CHECK_EQ(verso_map(window(), NOWHERE, 4 * TABLE, VERSO_RW), VERSO_EXISTS);
+    CHECK_EQ(verso_map(window(), NOWHERE, 3 * TABLE, VERSO_RW), VERSO_EXISTS);
+    CHECK(test_state_hash() == before);
+    CHECK_OK(verso_map(window(), NOWHERE, 2 * TABLE, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), 3 * TABLE));
+}
+
 TEST(protecting_a_hole_is_refused_and_changes_nothing)
 {
     CHECK_OK(verso_map(PAGE_AT(1), NOWHERE, 3, VERSO_RW));
@@ -657,6 +668,30 @@ TEST(a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all)
     CHECK_OK(verso_unmap(window(), 1));
     verso_frame_free1(pfn);
     verso_frame_free1(other);
+}
+
+/* The type of each counts, in a table that is there and in one that is not. */
+TEST(frames_in_a_row_are_not_mapped_if_one_has_another_cache_type)
+{
+    const size_t pages = 11;
+    pfn_t first = verso_frame_alloc_run(pages, VERSO_ZONE_ANY);
+    if (!CHECK(!pfn_is_none(first)))
+        return;
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, 1, VERSO_RW));
+    uint64_t before = test_state_hash();
+    for (size_t i = 0; i < pages; i++) {
+        verso_frame_set_cache(pfn_add(first, i), VERSO_CACHE_UC);
+        CHECK_EQ(verso_map(window(), first, pages, VERSO_RW), VERSO_DENIED);
+        CHECK_EQ(verso_map(PAGE_AT(TABLE + 1), first, pages, VERSO_RW),
+            VERSO_DENIED);
+        CHECK_EQ(verso_map(window(), first, pages, VERSO_RW | VERSO_CACHE_UC),
+            VERSO_DENIED);
+        verso_frame_set_cache(pfn_add(first, i), VERSO_CACHE_WB);
+    }
+    CHECK(test_state_hash() == before);
+    CHECK_OK(verso_map(window(), first, pages, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), TABLE + 1));
+    verso_frame_free_run(first, pages);
 }
 
 TEST(a_freed_frame_is_write_back_again)
@@ -1397,6 +1432,7 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_split_is_flushed_before_the_small_pages_are_used,
     mapping_over_anything_mapped_is_refused_and_changes_nothing,
     neither_is_a_huge_page_mapped_over_nor_one_over_anything,
+    large_pages_in_a_row_are_not_mapped_over_one,
     protecting_a_hole_is_refused_and_changes_nothing,
     writable_and_executable_must_be_asked_for_by_name,
     ranges_that_are_none_are_refused, the_mirror_and_the_last_page_are_refused,
@@ -1406,6 +1442,7 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     users_reach_user_pages_and_no_others,
     a_page_given_to_users_is_reached_by_them,
     a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all,
+    frames_in_a_row_are_not_mapped_if_one_has_another_cache_type,
     a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
     tables_go_with_their_last_page,
     a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once,

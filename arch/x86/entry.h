@@ -113,6 +113,12 @@ static inline struct pte pte_leaf(pfn_t pfn, pte_raw_t bits)
     return (struct pte){(pte_raw_t)pfn_nr(pfn) << VERSO_PAGE_SHIFT | bits};
 }
 
+/* The same for the frames behind those of a leaf. */
+static inline struct pte pte_next(struct pte e, unsigned level)
+{
+    return (struct pte){e.raw + ((pte_raw_t)1 << MMU_LEVEL_SHIFT(level))};
+}
+
 /* What an entry for a table allows is the most its pages can have. */
 static inline struct pte pte_table(pfn_t pfn, bool user)
 {
@@ -126,13 +132,12 @@ static inline struct pte pte_mirror(pfn_t root)
     return (struct pte){pte_table(root, false).raw | PTE_NX};
 }
 
-/* The leaf with other rights: frame, cache type, accessed and dirty stay. */
-static inline struct pte pte_with_rights(
-    struct pte e, unsigned level, unsigned rights, bool global)
+/* The leaf with the rights in pte_bits(): frame, cache type, accessed and dirty
+ * stay. */
+static inline struct pte pte_with_rights(struct pte e, pte_raw_t bits)
 {
     const pte_raw_t changed = PTE_RIGHTS | PTE_X | PTE_E | PTE_NX | PTE_G;
-    return (struct pte){
-        (e.raw & ~changed) | (pte_bits(level, rights, global) & changed)};
+    return (struct pte){(e.raw & (bits | ~changed)) | (bits & changed)};
 }
 
 /* The part number `index` of a large leaf, as a leaf one level down. Accessed
@@ -176,19 +181,20 @@ static inline struct pte pte_without_use(struct pte e)
     return (struct pte){e.raw & ~(pte_raw_t)(PTE_A | PTE_D)};
 }
 
-/* May translations of `old` be kept when the entry becomes `new`? Only if the
- * frame stays, it is as global as it was, and no right is lost (SDM 4.10.4.2,
- * 4.10.4.3). */
-static inline bool pte_needs_flush(struct pte old, struct pte new)
+/* Where an entry that was present must not differ from `new`, if translations
+ * of it are to be kept: the frame stays, it is as global as it was, and no
+ * right is lost (SDM 4.10.4.2, 4.10.4.3). */
+static inline pte_raw_t pte_flush_bits(struct pte new)
 {
     const pte_raw_t same = PTE_FRAME | PTE_PS | PTE_CACHE | PTE_G;
     const pte_raw_t grants = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
-    if (!pte_is_present(old))
-        return false;
-    if ((old.raw ^ new.raw) & same)
-        return true;
-    return (old.raw & ~new.raw &grants) != 0 ||
-           (~old.raw & new.raw &PTE_NX) != 0;
+    return same | (~new.raw &grants) | (new.raw &PTE_NX);
+}
+
+static inline bool pte_needs_flush(struct pte old, struct pte new)
+{
+    return pte_is_present(old) &&
+           ((old.raw ^ new.raw) & pte_flush_bits(new)) != 0;
 }
 
 #endif

@@ -35,8 +35,12 @@ static inline void pte_store(struct pte *at, struct pte e)
  * else *old is what stands there now. */
 static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
 {
-    return __atomic_compare_exchange_n(
-        &at->raw, &old->raw, e.raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    bool done;
+    __asm__ volatile("lock cmpxchg %3, %1"
+                     : "=@ccz"(done), "+m"(at->raw), "+a"(old->raw)
+                     : "r"(e.raw)
+                     : "memory");
+    return done;
 }
 
 static inline void mmu_invalidate(vaddr_t va)
