@@ -12,8 +12,8 @@
  *     32-bit      64-bit
  *     0x60000000  0x200000000000  test_window(), 64 MiB or 4 GiB
  *     0x98000000  0x200180000000  the page through which paging clears frames
- *     0x70000000  0x247ff0000000  heap, 512 MiB; in 64-bit under two root entries
- *     0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
+ *     0x70000000  0x247ff0000000  heap, 512 MiB; in 64-bit under two root
+ * entries 0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -488,8 +488,8 @@ static void config_windows(struct um_config *config)
     if (HEAP_START - UM_WINDOW < UM_WINDOW_BYTES)
         return;
     config->window[0] = (struct um_range){UM_WINDOW, UM_WINDOW_BYTES};
-    config->window[1] = (struct um_range){
-        HEAP_START, (size_t)HEAP_PAGES << VERSO_PAGE_SHIFT};
+    config->window[1] =
+        (struct um_range){HEAP_START, (size_t)HEAP_PAGES << VERSO_PAGE_SHIFT};
     config->window[2] = (struct um_range){UM_MIRROR_SLOT * slot, slot};
 }
 
