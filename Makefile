@@ -71,7 +71,8 @@ help:
 	@echo '  MACHINE=q35  of QEMU: pc, q35, microvm'
 	@echo '  ACCESSOR=direct  tables through a direct map, not through the mirror'
 	@echo '  WORDS="..."  more words for the kernel, as crash=null'
-	@echo '  SAN=1  with ARCH=um: under ASan and UBSan'
+	@echo '  SAN=1  with ARCH=um: under ASan and UBSan; UM=evict=8,seed=7: out of temper'
+	@echo '    (arch/um/machine/README.md)'
 	@echo '  V=1  show the commands'
 
 # Commands are shown with V=1, else only what they make; with -s nothing.

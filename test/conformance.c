@@ -465,6 +465,52 @@ TEST(the_machine_notes_a_read_and_a_write_in_the_entry_of_the_page)
     for_each_size(use_page);
 }
 
+/* Only as much as there is room for, but more than a part of the page. */
+static void harvest_page(unsigned level)
+{
+    static unsigned char bits[1025];
+    struct sample s;
+    if (level == 0 || !sample_map(&s, level, VERSO_RW))
+        return;
+    size_t pages = s.pages < sizeof(bits) ? s.pages : sizeof(bits);
+    for (uint32_t round = 0; round < 2; round++) {
+        *word_at(s.va) = round;
+        CHECK_OK(verso_harvest(s.page, pages, bits));
+        for (size_t i = 0; i < pages; i++)
+            if (!CHECK_EQ(bits[i], 3))
+                break;
+        CHECK(is_used(pte_load(sample_entry(&s)), false, false));
+    }
+    sample_unmap(&s);
+}
+
+TEST(a_page_of_any_size_is_harvested_as_one)
+{
+    for_each_size(harvest_page);
+}
+
+/* A large page is shown by the mirror as if it were a table; what it allows
+ * does not count there. */
+TEST(nothing_that_the_mirror_shows_can_be_run)
+{
+    struct sample s;
+    const int refused = VERSO_FAULT_EXEC | VERSO_FAULT_PRESENT;
+    if (!MMU_EXEC_ENFORCED || !geometry_has_mirror() || !mmu_has_large(1))
+        SKIP("no mirror, or nothing in it that could be run");
+    if (!sample_map(&s, 1, VERSO_RW))
+        return;
+    if (s.va == s.page) {
+        machine_put_return((void *)s.va);
+        CHECK_OK(verso_protect(s.page, s.pages, VERSO_RX));
+        CHECK_EQ(
+            machine_access(word_at(s.va), VERSO_FAULT_EXEC), MACHINE_PASSED);
+        CHECK_EQ(machine_access(
+                     word_at(geometry_mirror_entry(s.va)), VERSO_FAULT_EXEC),
+            refused);
+    }
+    sample_unmap(&s);
+}
+
 static struct pte leaf_like(struct pte e, pfn_t pfn)
 {
     return pte_leaf(pfn, pte_bits(0, pte_flags(e), pte_is_global(e)));
@@ -609,6 +655,8 @@ SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
     where_nothing_is_mapped_a_fault_says_so,
     an_entry_with_a_bit_that_must_be_0_faults_and_says_so,
     the_machine_notes_a_read_and_a_write_in_the_entry_of_the_page,
+    a_page_of_any_size_is_harvested_as_one,
+    nothing_that_the_mirror_shows_can_be_run,
     after_its_invalidation_a_page_is_the_frame_that_its_entry_names,
     when_all_is_invalidated_global_pages_are_too,
     a_root_load_invalidates_what_is_not_global,
@@ -635,6 +683,18 @@ unsigned geometry_va_bits(void)
 size_t geometry_large_pages(void)
 {
     return mmu_has_large(1) ? MMU_LEVEL_PAGES(1) : 0;
+}
+
+size_t geometry_huge_pages(void)
+{
+    return boot()->use_direct && mmu_levels() > 2 && mmu_has_large(2)
+               ? MMU_LEVEL_PAGES(2)
+               : 0;
+}
+
+bool geometry_keeps_upper(void)
+{
+    return MMU_KEEPS_UPPER;
 }
 
 size_t geometry_table_pages(void)

@@ -15,8 +15,14 @@ unsigned geometry_levels(void);
 unsigned geometry_va_bits(void);
 /* Pages in a large page, of the smallest kind; 0: this machine has none. */
 size_t geometry_large_pages(void);
+/* The same of the kind above it, where Verso makes such pages: with the direct
+ * map. */
+size_t geometry_huge_pages(void);
 /* Pages that one table of the lowest level maps. */
 size_t geometry_table_pages(void);
+
+/* Are the tables right below the root made at init, for all of the heap? */
+bool geometry_keeps_upper(void);
 
 /* The entry of va at a level, by the accessor that Verso uses: where it is, and
  * as a number. Setting it invalidates everything. */

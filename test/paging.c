@@ -26,6 +26,7 @@ extern __typeof__(verso_check) verso_check __attribute__((weak));
 
 #define NOWHERE    geometry_nowhere()
 #define LARGE      geometry_large_pages()
+#define HUGE       geometry_huge_pages()
 #define TABLE      geometry_table_pages()
 #define LIST_PAGES 1025u
 #define FAR_PAGES  0x8000000u
@@ -306,6 +307,51 @@ TEST(protecting_a_part_of_a_large_page_leaves_the_rest)
     CHECK_OK(verso_unmap(window(), 2 * TABLE));
 }
 
+/* Beside the cuts, pages of 1 GiB become pages of 2 MiB. */
+TEST(a_huge_page_is_cut_down_to_single_pages_near_either_end)
+{
+    if (HUGE == 0)
+        SKIP("no pages larger than large ones");
+    const uint32_t end = (uint32_t)HUGE;
+    CHECK_OK(verso_map(window(), NOWHERE, HUGE, VERSO_RW));
+    CHECK_EQ(page_size_at(window()), HUGE);
+    CHECK_OK(verso_protect(PAGE_AT(1), HUGE - 1, VERSO_READ));
+    CHECK(is_run(0, 1, 0, VERSO_RW));
+    CHECK(is_run(1, TABLE, 1, VERSO_READ));
+    CHECK(is_run(end - 1, 1, end - 1, VERSO_READ));
+    CHECK_EQ(page_size_at(PAGE_AT(1)), 1);
+    CHECK_EQ(page_size_at(PAGE_AT(TABLE)), LARGE);
+    CHECK_OK(verso_unmap(window(), HUGE));
+
+    CHECK_OK(verso_map(window(), NOWHERE, HUGE, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), HUGE - 1));
+    CHECK(is_hole(0, TABLE));
+    CHECK(is_hole(end - TABLE, TABLE - 1));
+    CHECK(is_run(end - 1, 1, end - 1, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), HUGE));
+}
+
+TEST(a_huge_page_is_cut_in_two_of_its_large_pages)
+{
+    if (HUGE == 0)
+        SKIP("no pages larger than large ones");
+    const uint32_t first = (uint32_t)TABLE - 1, end = (uint32_t)TABLE * 3 + 1;
+    CHECK_OK(verso_map(window(), NOWHERE, HUGE, VERSO_RW));
+    CHECK_OK(verso_protect(PAGE_AT(first), end - first, VERSO_READ));
+    CHECK(is_run(0, first, 0, VERSO_RW));
+    CHECK(is_run(first, end - first, first, VERSO_READ));
+    CHECK(is_run(end, TABLE, end, VERSO_RW));
+    CHECK_EQ(page_size_at(window()), 1);
+    CHECK_EQ(page_size_at(PAGE_AT(TABLE)), LARGE);
+    CHECK_EQ(page_size_at(PAGE_AT(end)), 1);
+    CHECK_EQ(page_size_at(PAGE_AT(4 * TABLE)), LARGE);
+    CHECK_OK(verso_unmap(PAGE_AT(first), end - first));
+    CHECK(is_run(0, first, 0, VERSO_RW));
+    CHECK(is_hole(first, end - first));
+    CHECK(is_run(end, TABLE, end, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), HUGE));
+}
+
 /* pitfall 21: the frame, the rights and the contents stay. */
 TEST(a_large_page_in_use_is_split_under_its_contents)
 {
@@ -383,6 +429,29 @@ TEST(mapping_over_anything_mapped_is_refused_and_changes_nothing)
     CHECK_EQ(verso_map_frames(PAGE_AT(4), list, 2, VERSO_RW), VERSO_EXISTS);
     CHECK(test_state_hash() == before);
     CHECK_OK(verso_unmap(window(), 2 * TABLE));
+}
+
+TEST(neither_is_a_huge_page_mapped_over_nor_one_over_anything)
+{
+    if (HUGE == 0)
+        SKIP("no pages larger than large ones");
+    CHECK_OK(verso_map(window(), NOWHERE, HUGE, VERSO_RW));
+    uint64_t before = test_state_hash();
+    CHECK_EQ(verso_map(PAGE_AT(5), NOWHERE, 1, VERSO_RX), VERSO_EXISTS);
+    CHECK_EQ(verso_map(PAGE_AT(TABLE), NOWHERE, TABLE, VERSO_RX), VERSO_EXISTS);
+    CHECK_EQ(verso_map(window(), NOWHERE, HUGE, VERSO_RX), VERSO_EXISTS);
+    CHECK(test_state_hash() == before);
+    CHECK_OK(verso_unmap(window(), HUGE));
+
+    for (size_t page = 0; page < 2 * HUGE; page += HUGE - 1) {
+        CHECK_OK(verso_map(PAGE_AT(page), NOWHERE, 1, VERSO_READ));
+        before = test_state_hash();
+        CHECK_EQ(
+            verso_map(window(), NOWHERE, 2 * HUGE, VERSO_RW), VERSO_EXISTS);
+        CHECK(test_state_hash() == before);
+        CHECK_EQ(page_size_at(PAGE_AT(page)), 1);
+        CHECK_OK(verso_unmap(PAGE_AT(page), 1));
+    }
 }
 
 TEST(protecting_a_hole_is_refused_and_changes_nothing)
@@ -637,18 +706,87 @@ TEST(tables_go_with_their_last_page)
     CHECK_EQ(tables(), before);
 }
 
+/* Of an address that shares no entry of the root with anything: with all the
+ * levels, but for two, where the window's tables are as many. */
+static vaddr_t lonely(void)
+{
+    if (geometry_levels() == 2)
+        return window();
+    return ((vaddr_t)1 << (geometry_va_bits() - 1)) - VERSO_PAGE_SIZE;
+}
+
 /* pitfall 41: as many spares are kept as a page takes. */
 TEST(a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once)
 {
     if (!inject_available())
         SKIP("no failure injection in this build");
-    size_t upper = upper_tables();
+    const size_t levels = geometry_levels() - 1;
+    trim();
+    const size_t before = tables();
+    CHECK_OK(verso_map(lonely(), NOWHERE, 1, VERSO_RW));
+    CHECK_EQ(tables(), before + levels);
+    CHECK_OK(verso_unmap(lonely(), 1));
+    trim();
     inject_fail_at(0);
     for (unsigned i = 0; i < 1000; i++) {
-        CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_RW));
-        CHECK_OK(verso_unmap(window(), 1));
+        CHECK_OK(verso_map(lonely(), NOWHERE, 1, VERSO_RW));
+        CHECK_OK(verso_unmap(lonely(), 1));
     }
-    CHECK(inject_calls() <= 1 + upper);
+    CHECK(inject_calls() <= levels);
+}
+
+/* What an entry of the root covers. */
+static vaddr_t root_span(void)
+{
+    return ((vaddr_t)1 << (geometry_va_bits() - 1)) / (TABLE / 2);
+}
+
+static uint64_t root_entry(vaddr_t va)
+{
+    return geometry_entry(va, geometry_levels() - 1);
+}
+
+/* A page comes and goes: its root entry is what it was, and so is the number of
+ * tables. */
+static void come_and_go(vaddr_t va)
+{
+    trim();
+    const size_t before = tables();
+    const uint64_t entry = root_entry(va);
+    CHECK_OK(verso_map(va, NOWHERE, 1, VERSO_RW));
+    CHECK(root_entry(va) != 0);
+    CHECK_OK(verso_unmap(va, 1));
+    trim();
+    CHECK_EQ(geometry_raw_pfn(root_entry(va)), geometry_raw_pfn(entry));
+    CHECK_EQ(root_entry(va) != 0, entry != 0);
+    CHECK_EQ(tables(), before);
+}
+
+static bool is_in_mirror(vaddr_t va)
+{
+    size_t pages;
+    const vaddr_t start = geometry_mirror(&pages);
+    return (va - start) >> VERSO_PAGE_SHIFT < pages;
+}
+
+TEST(the_tables_below_the_root_stay_in_the_heap_and_nowhere_else)
+{
+    const struct verso_boot *boot = machine_boot();
+    const vaddr_t span = root_span(), start = boot->heap_start & -span;
+    const vaddr_t last = boot->heap_start +
+                         ((vaddr_t)(boot->heap_pages - 1) << VERSO_PAGE_SHIFT);
+    if (!geometry_keeps_upper())
+        SKIP("the tables come and go everywhere");
+    for (vaddr_t va = start; va - start <= last - start; va += span) {
+        CHECK(root_entry(va) != 0);
+        if (va != (window() & -span)) /* where tests map for users */
+            CHECK_EQ(root_entry(va) & geometry_user_bit(), 0);
+    }
+    const vaddr_t in_and_beside[4] = {
+        boot->heap_start, last, start - span, (last & -span) + span};
+    for (size_t i = 0; i < 4; i++)
+        if (!is_in_mirror(in_and_beside[i]) && pfn_at(in_and_beside[i]) == 0)
+            come_and_go(in_and_beside[i]);
 }
 
 /* pitfall 3: the frame a table is made of held valid-looking entries. */
@@ -1252,10 +1390,13 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_list_of_frames_is_mapped_one_a_page,
     unmapping_a_part_of_a_large_page_leaves_the_rest,
     protecting_a_part_of_a_large_page_leaves_the_rest,
+    a_huge_page_is_cut_down_to_single_pages_near_either_end,
+    a_huge_page_is_cut_in_two_of_its_large_pages,
     a_large_page_in_use_is_split_under_its_contents,
     a_large_page_that_is_released_takes_its_frames_along,
     a_split_is_flushed_before_the_small_pages_are_used,
     mapping_over_anything_mapped_is_refused_and_changes_nothing,
+    neither_is_a_huge_page_mapped_over_nor_one_over_anything,
     protecting_a_hole_is_refused_and_changes_nothing,
     writable_and_executable_must_be_asked_for_by_name,
     ranges_that_are_none_are_refused, the_mirror_and_the_last_page_are_refused,
@@ -1268,6 +1409,7 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
     tables_go_with_their_last_page,
     a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once,
+    the_tables_below_the_root_stay_in_the_heap_and_nowhere_else,
     a_new_table_is_empty_whatever_its_frame_held,
     a_range_mapped_anew_shows_the_new_frames,
     what_is_unmapped_cannot_be_reached_any_more,

@@ -95,6 +95,14 @@ def test_commands(tap):
                               "CMD=replay; test paging; check")
     tap.test(status == 0 and "check: every invariant holds" in output,
              "make run ARCH=um ACCESSOR=direct", [output])
+    status, output = make_run(trace, "UM=evict=8,speculate=1,seed=3",
+                              "CMD=test paging; check")
+    tap.test(status == 0 and "check: every invariant holds" in output,
+             "make run ARCH=um UM=: a machine out of temper", [output])
+    status, output = make_run(trace, "UM=evil=8")
+    tap.test(status != 0 and "um: UM=evil=8: not understood" in output and
+             "speculate=N" in output,
+             "make run ARCH=um UM=: unknown words get the list", [output])
 
 
 def test_faults(tap):
@@ -190,7 +198,7 @@ def test_bench(tap):
 
 
 def main():
-    tap = boot.Tap(4 + len(COMMANDS) + 1 + 6 + 9 + 1 + 1)
+    tap = boot.Tap(4 + len(COMMANDS) + 3 + 6 + 9 + 1 + 1)
     test_traces(tap)
     test_commands(tap)
     test_faults(tap)

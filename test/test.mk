@@ -10,7 +10,7 @@
 WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
 	verso_frame_alloc_bulk verso_back_commit verso_i_node_alloc
 
-UM := $(BUILT)/um
+UM_DIR := $(BUILT)/um
 # What is free is closed to ASan, through the hook door.
 UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
 UM_WRAPS := $(WRAPS) verso_back_release verso_frame_free_bulk
@@ -55,14 +55,14 @@ $(1)/verso-test: $$(UM_OBJS_$(1))
 TEST_NEEDS += $(1)/verso-test
 -include $$(UM_OBJS_$(1):.o=.d)
 endef
-$(eval $(call um_suites,$(UM),32,$(CC)))
-$(eval $(call um_suites,$(UM)/64,64,$(CC)))
-$(eval $(call um_suites,$(UM)/clang-32,32,clang))
-$(eval $(call um_suites,$(UM)/clang-64,64,clang))
+$(eval $(call um_suites,$(UM_DIR),32,$(CC)))
+$(eval $(call um_suites,$(UM_DIR)/64,64,$(CC)))
+$(eval $(call um_suites,$(UM_DIR)/clang-32,32,clang))
+$(eval $(call um_suites,$(UM_DIR)/clang-64,64,clang))
 
 
 .PHONY: um
-um: $(UM)/verso-test $(UM)/64/verso-test
+um: $(UM_DIR)/verso-test $(UM_DIR)/64/verso-test
 
 # ---- that machine alone, and somebody else's page tables on it ----
 #
@@ -89,7 +89,7 @@ $$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE)): $(UM_MACHINE)/$(1)/%: \
 	$$(call say,link $$@)
 	$$(Q)$$(CC) -m$(1) -no-pie $$(UM_SANITIZE) -o $$@ $$^
 TEST_NEEDS += $$(patsubst %,$(UM_MACHINE)/$(1)/%,$(UM_ALONE))
--include $$(wildcard $(UM_MACHINE)/$(1)/*/*/*.d)
+-include $$(wildcard $(UM_MACHINE)/$(1)/*/*/*.d $(UM_MACHINE)/$(1)/*/*/*/*.d)
 endef
 $(eval $(call um_alone,64))
 $(eval $(call um_alone,32))
@@ -166,17 +166,17 @@ CPUS := $(BUILT)/um-cpus
 CPUS_COMMON := -std=c17 -O1 -g -m32 -fno-pie $(UM_SANITIZE) $(WARN) \
 	-DCPU_COUNT_MAX=2u -Iinclude -Iarch/um
 CPUS_OBJS := $(CPUS)/test/um-cpus/verso.o \
-	$(patsubst %.c,$(UM)/%.o,$(wildcard arch/um/machine/*.c)) \
+	$(patsubst %.c,$(UM_DIR)/%.o,$(wildcard arch/um/machine/*.c)) \
 	$(patsubst %.c,$(CPUS)/%.o,$(wildcard \
 	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))))
 
 # The CPU may change in each basic block of the library.
-$(CPUS)/src/%.o: src/%.c $(UM)/flags
+$(CPUS)/src/%.o: src/%.c $(UM_DIR)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
 	$(Q)$(CC) $(CPUS_COMMON) -fsanitize-coverage=trace-pc -ffreestanding \
 		$(HAS_all) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM)/flags
+$(CPUS)/test/um-cpus/%.o: test/um-cpus/%.c $(UM_DIR)/flags
 	@mkdir -p $(@D)
 	$(call say,cc   $@)
 	$(Q)$(CC) $(CPUS_COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -49,6 +49,9 @@ bochs|ls /usr/share/bochs/VGABIOS-lgpl-latest|vgabios|bochs|bochs|bochs
 v86|command -v node|nodejs|nodejs|nodejs|nodejs
 v86|command -v npm|npm|npm|npm|npm
 v86|ls /usr/share/seabios/bios.bin /usr/share/seabios/vgabios-stdvga.bin|seabios|seabios-bin|seabios|seabios
+test|command -v clang|clang|clang|clang|clang
+test|try_clang -m32|libclang-rt-14-dev|compiler-rt|compiler-rt|compiler-rt
+test|command -v valgrind|valgrind|valgrind|valgrind|valgrind
 test|command -v prove|perl|perl-Test-Harness|perl|perl-utils
 test|command -v python3|python3|python3|python|python3
 test|command -v patch|patch|patch|patch|patch
@@ -64,6 +67,16 @@ check|command -v git|git|git|git|git
 fuzz|command -v clang|clang|clang|clang|clang
 fuzz|try_fuzz -m32|gcc-multilib libclang-rt-14-dev lib32stdc++-12-dev|compiler-rt glibc-devel.i686 libstdc++-devel.i686|compiler-rt lib32-glibc lib32-gcc-libs|-
 EOF
+}
+
+try_clang() {
+    out=$(mktemp)
+    result=0
+    echo 'int main(void) { return 0; }' |
+        clang -x c "$@" -fsanitize=address,undefined -o "$out" - \
+            2>/dev/null || result=1
+    rm -f "$out"
+    return $result
 }
 
 try_link() {

@@ -36,7 +36,10 @@ fuzz() {
     "build/fuzz/$1" -max_total_time="$2" -max_len="$(longest "$1")" \
         -entropic=0 -timeout=20 -rss_limit_mb=1500 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/$1-" \
-        "build/fuzz/new/$1" "test/corpus/$1" >"$log" 2>&1 || status=$?
+        "build/fuzz/new/$1" "test/corpus/$1" >"$log" 2>&1 &
+    child=$!
+    wait "$child" || status=$?
+    child=
     awk -v target="$1" '
         / cov: / { cov = $4; features = $6 }
         /^stat::number_of_executed_units/ { runs = $2 }
@@ -60,6 +63,21 @@ if [ "$time" = rate ]; then
     exit
 fi
 [ $# -gt 0 ] || set -- api boot trace
+case $time in
+'' | *[!0-9]* | 0*)
+    echo "fuzz.sh: TIME=$time: seconds for each target, 1 or more" >&2
+    exit 2
+    ;;
+esac
+for target; do
+    if [ ! -d "test/corpus/$target" ]; then
+        echo "fuzz.sh: no target $target; there are: api boot trace" >&2
+        exit 2
+    fi
+done
+# Whoever stops us stops the fuzzer.
+child=
+trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 1' HUP INT TERM
 failed=0
 for target; do
     fuzz "$target" "$time" || failed=1

@@ -75,5 +75,5 @@ $$(patsubst %,$(1)/fuzz-%,$$(FUZZ_TARGETS)): $(1)/fuzz-%: $(1)/test/fuzz/%.o \
 TEST_NEEDS += $$(patsubst %,$(1)/fuzz-%,$$(FUZZ_TARGETS))
 -include $$(wildcard $(1)/test/fuzz/*.d)
 endef
-$(eval $(call fuzz_once,$(UM),32))
-$(eval $(call fuzz_once,$(UM)/64,64))
+$(eval $(call fuzz_once,$(UM_DIR),32))
+$(eval $(call fuzz_once,$(UM_DIR)/64,64))

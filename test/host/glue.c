@@ -445,6 +445,9 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         boot->heap_start =
             ((vaddr_t)um_mirror_slot() << um_shift(um_levels() - 1)) -
             VERSO_PAGE_SIZE;
+    if (strcmp(how, "heap-in-hole") == 0)
+        boot->heap_start =
+            ((vaddr_t)1 << (um_shift(um_levels()) - 1)) - 5 * VERSO_PAGE_SIZE;
     if (strcmp(how, "no-classes") == 0)
         boot->classes = no_classes;
     if (strcmp(how, "limit") == 0)

@@ -31,8 +31,12 @@ MAKE = os.environ.get("MAKE", "make")
 TIMEOUT = int(os.environ.get("TIMEOUT", "30"))
 
 UM = "build/um/verso-test"
+UM_64 = "build/um/64/verso-test"
 HEAP = "build/heap/64/verso-heap-test"
 FUZZ = "build/um/fuzz-api"
+BOOT = "test/host-boot.t"
+# What is run is built; but a script, whose argument is the suite, needs these.
+SCRIPTS = {BOOT: [UM, UM_64]}
 # Configurations: a word in front of a suite (`direct/paging`), a binary, and
 # its environment. A suite alone is one of `um`.
 CONFIGURATIONS = {
@@ -42,11 +46,16 @@ CONFIGURATIONS = {
     "odd": (UM, {"MEM": "9212K"}), # zones meet within a large block
     "fixed": (UM, {"BOOT": "fixed"}),
     "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,adrandom=1,seed=7"}),
+    "64": (UM_64, {}), # four levels
+    "64-direct": (UM_64, {"ACCESSOR": "direct"}), # and pages of 1 GiB
+    "64-five": (UM_64, {"LEVELS": "5", "ACCESSOR": "direct"}),
+    "boot": (BOOT, {}), # a BOOT= of it: `boot/window-in-heap`
     "heap": (HEAP, {}),
     "fuzz": (FUZZ, {}), # the corpus of api, each input once
 }
 # With --all these are one run each, the others one a suite.
-WHOLE = {"direct", "small", "odd", "unkind", "fuzz"}
+WHOLE = {"direct", "small", "odd", "unkind", "64-direct", "64-five", "boot",
+         "fuzz"}
 PASSED = re.compile(r"^ok \d+ - ", re.M)
 FAILED = re.compile(r"^not ok \d+ - (\S+?): (.*)$", re.M)
 NAMED = re.compile(r"^(?:not )?ok \d+ - (\S+?): ([^#\n]*)", re.M)
@@ -76,6 +85,13 @@ class Mutant:
         if not found:
             sys.exit(f"{self.name}: no line `{key}:` before the diff")
         return found.group(1)
+
+
+def targets(words):
+    """What make has to build for these tests."""
+    binaries = {CONFIGURATIONS[split(word)[0]][0] for word in words}
+    return sorted({target for binary in binaries
+                   for target in SCRIPTS.get(binary, [binary])})
 
 
 def split(test):
@@ -136,8 +152,11 @@ def run(tree, test):
         os.environ, SUITE=suite,
         ASAN_OPTIONS="detect_leaks=0:fast_unwind_on_fatal=1:symbolize=0",
         **settings)
+    command = [os.path.join(tree, binary)]
+    if binary in SCRIPTS:
+        command += [suite] if suite else []
     with subprocess.Popen(
-            [os.path.join(tree, binary)], cwd=tree, env=environment,
+            command, cwd=tree, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT) as child:
         try:
@@ -179,7 +198,10 @@ class Runner:
     def prepare(self):
         """The copy without a mutant: everything must pass there."""
         copy_tree(ROOT, self.base, COPIED)
-        made = build(self.base, [UM, HEAP, FUZZ], JOBS)
+        words = set(CONFIGURATIONS if self.everything else ())
+        for mutant in self.mutants:
+            words.update(mutant.tests)
+        made = build(self.base, targets(words), JOBS)
         if made.returncode != 0:
             sys.exit(f"the tree without mutants does not build:\n{made.stdout}")
         if self.everything:
@@ -217,8 +239,7 @@ class Runner:
         if patched.returncode != 0:
             return "FAILED: the patch does not apply", False
         words = self.words_of(mutant)
-        binaries = {CONFIGURATIONS[split(word)[0]][0] for word in words}
-        if build(tree, sorted(binaries), 1).returncode != 0:
+        if build(tree, targets(words), 1).returncode != 0:
             return "FAILED: it does not compile", False
         killers = []
         for word in words:

@@ -14,9 +14,12 @@
  *     the frame is free                  no trace of it may be cached
  */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <um.h>
@@ -633,7 +636,89 @@ static void a_crash_a_hang_and_a_deadlock_are_told_and_end_all(void)
     CHECK(waitpid(-1, NULL, WNOHANG) <= 0);
 }
 
+/* Longer than the watchdog waits, the second half with the other CPU idle. */
+static int step_for_long(unsigned cpu, void *arg)
+{
+    struct timespec start, now;
+    (void)arg;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        um_step();
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (cpu == 1 && now.tv_sec - start.tv_sec < 3);
+    return 0;
+}
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+static void switch_points_and_signals_are_no_timeout(void)
+{
+    const struct itimerval often = {{0, 20000}, {0, 20000}}, never = {0};
+    const struct sigaction interrupting = {.sa_handler = on_alarm};
+    struct um_cpus cpus = two(step_for_long);
+    struct um_cpus_end end;
+    plan_clear("");
+    reset(NULL);
+    cpus.seconds = 1;
+    sigaction(SIGALRM, &interrupting, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    CHECK(um_cpus_run(&cpus, &end));
+    setitimer(ITIMER_REAL, &never, NULL);
+    um_cpus_print(&end);
+}
+
+/* Of a process that does this. */
+static int status_of(void (*run)(void))
+{
+    int status = -1;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        run();
+        fflush(stdout);
+        _exit(0);
+    }
+    (void)waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void print_early(void)
+{
+    struct um_cpus_end end = {.count = 2};
+    um_cpus_print(&end);
+}
+
+static void before_any_run_there_is_nothing_to_tell(void)
+{
+    CHECK(status_of(print_early) == 0);
+}
+
+static void explore_too_much(void)
+{
+    struct um_cpus cpus = two(speak);
+    struct um_cpus_end end;
+    (void)um_cpus_explore(&cpus, UM_PREEMPTIONS + 1, NULL, &end);
+}
+
+static void run_too_much(void)
+{
+    struct um_cpus cpus = two(speak);
+    struct um_cpus_end end;
+    cpus.schedule.count = UM_PREEMPTIONS + 1;
+    (void)um_cpus_run(&cpus, &end);
+}
+
+static void more_preemptions_than_there_is_room_for_are_refused(void)
+{
+    CHECK(status_of(explore_too_much) == 2);
+    CHECK(status_of(run_too_much) == 2);
+}
+
 static const struct tap_test tests[] = {
+    TAP_TEST(before_any_run_there_is_nothing_to_tell),
     TAP_TEST(a_page_invalidated_on_one_cpu_only_is_found_on_the_other),
     TAP_TEST(a_right_shootdown_leaves_nothing_stale_in_any_schedule),
     TAP_TEST(a_frame_freed_before_the_acknowledgement_is_found),
@@ -647,6 +732,8 @@ static const struct tap_test tests[] = {
     TAP_TEST(an_interrupt_is_taken_as_the_supervisor),
     TAP_TEST(output_keeps_the_order_of_running),
     TAP_TEST(a_crash_a_hang_and_a_deadlock_are_told_and_end_all),
+    TAP_TEST(switch_points_and_signals_are_no_timeout),
+    TAP_TEST(more_preemptions_than_there_is_room_for_are_refused),
 };
 
 int main(void)

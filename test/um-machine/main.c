@@ -280,6 +280,21 @@ static void an_entry_for_a_table_of_any_level_is_used_until_invalidated(void)
     }
 }
 
+static void an_invalidation_of_no_page_drops_the_entries_for_tables(void)
+{
+    um_entry_t *entry = entry_at(base, 1);
+    CHECK(um_misbehave("pdecache=1"));
+    page_new(base, W, 1);
+    page_new(base + PAGE, W, 2);
+    CHECK_EQ(read_at(base), NONE);
+    um_store(entry, 0);
+    um_invalidate((uintptr_t)um_ram());
+    CHECK_EQ(um_stats()->cached, 1);
+    CHECK_EQ(read_at(base + PAGE), 0);
+    CHECK_EQ(audit(), 1);
+    CHECK(!found[0].upper);
+}
+
 static void a_kept_entry_has_the_rights_of_those_above_it(void)
 {
     um_entry_t *top = entry_at(base, um_levels() - 1);
@@ -323,6 +338,39 @@ static void without_global_pages_a_root_load_drops_all(void)
     CHECK_EQ(read_at(base), NONE);
     um_root_load(um_root());
     CHECK_EQ(um_stats()->cached, 0);
+}
+
+static void global_taken_away_is_stale(void)
+{
+    um_entry_t *entry = entry_at(base, 0);
+    page_new(base, UM_ENTRY_G, 1);
+    CHECK_EQ(read_at(base), NONE);
+    um_store(entry_at(base, 1), *entry_at(base, 1) | UM_ENTRY_G);
+    CHECK_EQ(audit(), 0);
+    um_store(entry, *entry & ~(um_entry_t)UM_ENTRY_G);
+    CHECK_EQ(audit(), 1);
+    CHECK(found[0].level == 0 && found[0].is_known && found[0].ago == 0);
+    CHECK_EQ(read_at(base), NONE);
+    um_store(entry, *entry | UM_ENTRY_G); /* given: nobody must be told */
+    CHECK_EQ(audit(), 0);
+}
+
+static void dirty_taken_away_is_stale_where_it_is_cached(void)
+{
+    um_entry_t *entry = entry_at(base, 0);
+    page_new(base, W, 1);
+    CHECK_EQ(read_at(base), NONE);
+    um_store(entry, *entry | UM_ENTRY_D);
+    um_store(entry, *entry & ~(um_entry_t)UM_ENTRY_D);
+    CHECK_EQ(audit(), 0); /* cached clean */
+    CHECK_EQ(write_at(base), NONE);
+    um_store(entry, *entry & ~(um_entry_t)UM_ENTRY_D);
+    CHECK_EQ(write_at(base), NONE);
+    CHECK(!(*entry & UM_ENTRY_D));
+    CHECK_EQ(audit(), 1);
+    CHECK(found[0].level == 0 && found[0].is_known && found[0].ago == 0);
+    CHECK_EQ(write_at(base), NONE);
+    CHECK(*entry & UM_ENTRY_D);
 }
 
 /* ---- rights ---- */
@@ -709,6 +757,57 @@ static void accessed_comes_at_any_level_without_an_access(void)
     CHECK_EQ(um_stats()->fills, 0);
 }
 
+static void a_word_without_a_number_is_not_understood(void)
+{
+    const char *const bad[] = {"evict", "evict=", "evict=-1", "evict= -1",
+        "evict=+1", "evict=1x", "evict=4294967296",
+        "seed=99999999999999999999"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(!um_misbehave(bad[i]));
+    CHECK(um_misbehave("evict=4294967295,seed=0x10"));
+}
+
+/* What um_init says of it; it does not return. */
+static bool is_refused(const struct um_config *config, const char *what)
+{
+    char text[400] = "";
+    FILE *file = tmpfile();
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)dup2(fileno(file), 2);
+        um_init(config);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    rewind(file);
+    (void)!fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    return status != 0 && strstr(text, what) != NULL;
+}
+
+static void a_config_that_cannot_be_is_refused_with_its_reason(void)
+{
+    const struct um_config good = {.ram_bytes = RAM_BYTES,
+        .fault = on_fault,
+        .machine_check = on_machine_check};
+    struct um_config config = good;
+    config.window[0] = (struct um_range){(uintptr_t)um_ram(), PAGE};
+    CHECK(is_refused(&config, "in use"));
+    config = good;
+    config.ram_bytes++;
+    CHECK(is_refused(&config, "ram_bytes"));
+    config = good;
+    config.levels = UM_LEVELS_MAX + 1;
+    CHECK(is_refused(&config, "levels"));
+    config = good;
+    config.mirror_slot = 1u << UM_INDEX_BITS;
+    CHECK(is_refused(&config, "mirror_slot"));
+    config = good;
+    config.window[0] = (struct um_range){base, SIZE_MAX - PAGE + 1};
+    CHECK(is_refused(&config, "cannot reserve it"));
+}
+
 static void five_levels_are_walked(void)
 {
     if (um_levels() < 5)
@@ -753,9 +852,12 @@ static struct test {
     TEST(a_forgotten_invalidation_leaves_the_old_page),
     TEST(the_audit_blames_the_level_that_changed),
     TEST(an_entry_for_a_table_of_any_level_is_used_until_invalidated),
+    TEST(an_invalidation_of_no_page_drops_the_entries_for_tables),
     TEST(a_kept_entry_has_the_rights_of_those_above_it),
     TEST(a_global_page_survives_a_root_load_and_nothing_else),
     TEST(without_global_pages_a_root_load_drops_all, .no_global = true),
+    TEST(global_taken_away_is_stale),
+    TEST(dirty_taken_away_is_stale_where_it_is_cached),
     TEST(the_right_to_write_is_that_of_all_levels),
     TEST(no_execute_holds_at_any_level),
     TEST(user_mode_wants_the_right_at_every_level),
@@ -781,6 +883,8 @@ static struct test {
     TEST(a_bad_temper_harms_nobody_who_invalidates),
     TEST(an_entry_stored_is_filled_unasked),
     TEST(accessed_comes_at_any_level_without_an_access),
+    TEST(a_word_without_a_number_is_not_understood),
+    TEST(a_config_that_cannot_be_is_refused_with_its_reason),
     TEST(five_levels_are_walked, .levels = UM_LEVELS_MAX),
     TEST(a_full_tlb_is_emptied),
 };

@@ -4,8 +4,10 @@
  *
  * Each cached page is looked up again in the tables. What is cached may allow
  * less than what is stored, never more, and nothing else (Intel SDM vol. 3A,
- * 4.10.4.2 and 4.10.4.3). Whom to ask is known too: the last stores of entries
- * are kept in a ring, with the address they returned to.
+ * 4.10.4.2 and 4.10.4.3). More is also: global, so that it outlives root loads;
+ * dirty, so that the next write does not set it (4.8). Whom to ask is known
+ * too: the last stores of entries are kept in a ring, with the address they
+ * returned to.
  *
  *     log [ ... | place, from, to, caller | ... ]   the last at stores - 1
  *
@@ -75,12 +77,20 @@ static void tell(const struct um_cached *c, const struct um_look *look,
     find_store(stale, look->place[stale->level]);
 }
 
+/* Of a page only: in an entry for a table these bits mean nothing. */
+static bool has_more(const struct um_cached *c, um_entry_t stored)
+{
+    const um_entry_t cached =
+        (c->entry & UM_ENTRY_G) | (c->dirty ? UM_ENTRY_D : 0);
+    return (cached & ~stored) != 0;
+}
+
 static bool audit_page(const struct um_cached *c, struct um_stale *stale)
 {
     struct um_look look;
     um_look(um_va(c), false, &look);
     if (look.present && look.level == c->level &&
-        !um_is_stale(c->entry, look.entry))
+        !um_is_stale(c->entry, look.entry) && !has_more(c, look.entry))
         return false;
     *stale = (struct um_stale){0};
     tell(c, &look, stale);

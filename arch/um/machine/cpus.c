@@ -32,7 +32,8 @@
  *   5. An interrupt is taken by its CPU at its next point with interrupts on,
  *      after up to UM=ackdelay of these; one more to the same CPU while it is
  *      pending is lost in it. Its handler runs with interrupts off.
- *   6. A process that ends otherwise ends all, and so does the watchdog.
+ *   6. A process that ends otherwise ends all, and so does the watchdog: no
+ *      switch point, counted or not, for some seconds.
  *
  * All schedules with up to K changes that need not be (preemptions) are gone
  * through depth first: Musuvathi and Qadeer, "Iterative context bounding for
@@ -44,6 +45,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <errno.h>
 #include <linux/futex.h>
 #include <limits.h>
 #include <poll.h>
@@ -66,6 +68,7 @@
 #define ONE_IN   4u /* points at which a seed preempts */
 #define SWITCHES 8u /* remembered, the last ones; a power of two */
 #define SECONDS  20u
+#define LOOK     50         /* ms, at whether there were switch points */
 #define OVER     UINT32_MAX /* as `turn` */
 #define FREELY   UINT32_MAX
 
@@ -399,7 +402,9 @@ static void child_start(
 static int child_reap(struct child *child)
 {
     int status = 0;
-    (void)waitpid(child->pid, &status, 0);
+    while (waitpid(child->pid, &status, 0) < 0)
+        if (errno != EINTR)
+            um_die("waitpid");
     close(child->pipe);
     child->pid = 0;
     return status;
@@ -412,17 +417,28 @@ static int64_t milliseconds(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The CPU whose process ended; `count`: none did in time. */
+/* The CPU whose process ended; `count`: none did, and the trace, which all
+ * switch points change, stood still for so many milliseconds. A signal of the
+ * caller's is one look more. */
 static unsigned child_wait(
-    const struct child *children, unsigned count, int64_t until)
+    const struct child *children, unsigned count, int64_t patience)
 {
     struct pollfd fds[UM_CPUS];
-    int64_t left = until - milliseconds();
+    int64_t until = milliseconds() + patience;
+    uint64_t trace = all->trace;
+    int ready;
     for (unsigned i = 0; i < count; i++)
         fds[i] =
             (struct pollfd){children[i].pid ? children[i].pipe : -1, POLLIN, 0};
-    if (poll(fds, count, left > 0 ? (int)left : 0) <= 0)
-        return count;
+    while ((ready = poll(fds, count, LOOK)) <= 0) {
+        if (ready < 0 && errno != EINTR)
+            um_die("poll");
+        if (all->trace != trace)
+            until = milliseconds() + patience;
+        else if (milliseconds() >= until)
+            return count;
+        trace = all->trace;
+    }
     for (unsigned i = 0; i < count; i++)
         if (fds[i].revents != 0)
             return i;
@@ -434,9 +450,9 @@ static void watch(
     struct child *children, const struct um_cpus *cpus, struct um_cpus_end *end)
 {
     unsigned seconds = cpus->seconds ? cpus->seconds : SECONDS;
-    int64_t until = milliseconds() + (int64_t)seconds * 1000;
     for (unsigned ended = 0; ended < cpus->count; ended++) {
-        unsigned cpu = child_wait(children, cpus->count, until);
+        unsigned cpu =
+            child_wait(children, cpus->count, (int64_t)seconds * 1000);
         if (cpu == cpus->count) {
             end->how = UM_CPUS_TIMEOUT;
             end->cpu = all->turn;
@@ -465,13 +481,21 @@ static void all_init(const struct um_cpus *cpus)
     (void)schedule_random(1);
 }
 
+/* There is room for that many only. */
+static void number_check(
+    const char *what, unsigned number, unsigned least, unsigned most)
+{
+    if (number >= least && number <= most)
+        return;
+    fprintf(stderr, "um: %u %s, not %u to %u\n", number, what, least, most);
+    _exit(2);
+}
+
 bool um_cpus_run(const struct um_cpus *cpus, struct um_cpus_end *end)
 {
     struct child children[UM_CPUS] = {{0, 0}};
-    if (cpus->count < 1 || cpus->count > UM_CPUS) {
-        fprintf(stderr, "um: %u CPUs, of at most %u\n", cpus->count, UM_CPUS);
-        _exit(2);
-    }
+    number_check("CPUs", cpus->count, 1, UM_CPUS);
+    number_check("preemptions", cpus->schedule.count, 0, UM_PREEMPTIONS);
     fflush(NULL); /* or the children say it again */
     all_init(cpus);
     for (unsigned i = 0; i < cpus->count; i++)
@@ -516,6 +540,7 @@ size_t um_cpus_explore(const struct um_cpus *cpus, unsigned preemptions,
     struct um_cpus now = *cpus;
     uint32_t length[UM_PREEMPTIONS + 1];
     size_t runs = 0;
+    number_check("preemptions", preemptions, 0, UM_PREEMPTIONS);
     now.schedule = (struct um_schedule){.by_seed = false};
     do {
         if (reset)
@@ -583,6 +608,10 @@ static void switch_print(uint32_t i)
 
 void um_cpus_print(const struct um_cpus_end *end)
 {
+    if (!all) {
+        printf("# um: no CPUs have run\n");
+        return;
+    }
     uint32_t from = all->switches < SWITCHES ? 0 : all->switches - SWITCHES;
     verdict_print(end);
     for (uint32_t i = from; i < all->switches; i++)

@@ -224,16 +224,17 @@ static void on_segv(int signal, siginfo_t *info, void *context)
 
 /* ---- what the CPU does ---- */
 
+/* Of an address where no page can be cached, too: rule 7. */
 void um_invalidate(uintptr_t va)
 {
-    if (!um_is_window(va))
-        return;
     um_point(__builtin_return_address(0));
     um.stats.invalidations++;
     um_mischief_at(va);
-    um_note(va);
     um_drop_uppers();
-    um_drop_page(va);
+    if (um_is_window(va)) {
+        um_note(va);
+        um_drop_page(va);
+    }
     um_maybe_evict(va);
 }
 
@@ -370,17 +371,31 @@ void um_config_low(struct um_config *config)
         (struct um_range){2 * slot * um_span(top), um_span(top)};
 }
 
+static void refuse(const char *what, unsigned long long asked)
+{
+    fprintf(stderr, "um: um_init: %s: 0x%llx\n", what, asked);
+    abort();
+}
+
+static void config_check(const struct um_config *config)
+{
+    if (config->ram_bytes == 0 || config->ram_bytes % PAGE != 0)
+        refuse("ram_bytes is not whole pages", config->ram_bytes);
+    if (config->levels < UM_LEVELS || config->levels > UM_LEVELS_MAX)
+        refuse("levels that there are not", config->levels);
+    if (config->mirror_slot >> UM_INDEX_BITS != 0)
+        refuse("mirror_slot is no index of a table", config->mirror_slot);
+}
+
 /* What is not asked for. A mirror fills what its entry of a root of UM_LEVELS
  * is for. */
 static void config_complete(struct um_config *config)
 {
     const uintptr_t slot = um_span(UM_LEVELS - 1);
-    errno = EINVAL; /* for um_die() */
     config->levels = config->levels ? config->levels : UM_LEVELS;
-    if (config->levels < UM_LEVELS || config->levels > UM_LEVELS_MAX)
-        um_die("levels");
     config->mirror_slot =
         config->mirror_slot ? config->mirror_slot : UM_MIRROR_SLOT;
+    config_check(config);
     if (config->window[0].bytes == 0) {
         config->window[0] = (struct um_range){UM_WINDOW, UM_WINDOW_BYTES};
         if (config->mirror_slot * slot - UM_WINDOW >= UM_WINDOW_BYTES)
@@ -399,8 +414,13 @@ static void windows_reserve(void)
         void *at = mmap((void *)w->start, w->bytes, PROT_NONE,
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
             -1, 0);
-        if (at != (void *)w->start)
-            um_die("a window's addresses are in use");
+        if (at == (void *)w->start)
+            continue;
+        if (at != MAP_FAILED || errno == EEXIST)
+            refuse("a window's addresses are in use", w->start);
+        fprintf(stderr, "um: a window of 0x%zx bytes at %p\n", w->bytes,
+            (void *)w->start);
+        um_die("cannot reserve it");
     }
 }
 

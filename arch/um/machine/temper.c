@@ -17,6 +17,7 @@
  *
  * Cost: a store 1 us more, and a fill where the walk finds a page.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,10 @@ static const char *word_parse(const char *text, struct um_temper *temper)
         if (strncmp(text, words[i].name, length) != 0 || text[length] != '=')
             continue;
         text += length + 1;
-        unsigned long value = strtoul(text, &end, 0);
-        if (end == text || *text == '-' || (*end != 0 && *end != ','))
+        if (*text < '0' || *text > '9') /* strtoull takes spaces, and signs */
+            return NULL;
+        unsigned long long value = strtoull(text, &end, 0);
+        if (value > UINT_MAX || (*end != 0 && *end != ','))
             return NULL;
         *(unsigned *)(void *)((char *)temper + words[i].offset) =
             (unsigned)value;

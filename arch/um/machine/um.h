@@ -130,7 +130,8 @@ struct um_stale {
 };
 
 /* Compares all that is cached with the tables; call it where no invalidation
- * is outstanding. Weaker rights than stored, accessed and dirty are not stale.
+ * is outstanding. Weaker rights than stored are not stale, nor is accessed;
+ * global and dirty are, where the tables do not say so any more.
  * Each finding is given to `report` (um_audit_print, or NULL), and dropped.
  * Returns their number. */
 size_t um_audit(void (*report)(const struct um_stale *stale));
@@ -174,7 +175,7 @@ struct um_schedule {
 
 struct um_cpus {
     unsigned count;
-    unsigned seconds; /* before the whole is given up; 0: 20 */
+    unsigned seconds; /* without a switch point, then all is given up; 0: 20 */
     /* Not 0: the whole ends, with that exit status. A CPU that returns 0 goes
      * on taking interrupts until all have. */
     int (*run)(unsigned cpu, void *arg);

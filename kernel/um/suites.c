@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * suites.c - what the suites of test/ may ask of a simulated machine and of no
+ * other: what it should have forgotten, and whether it sets accessed and dirty
+ * unasked.
+ */
+#include "../../test/test.h"
+#include "um_kernel.h"
+
+size_t test_audit(void)
+{
+    return um_audit(um_audit_print);
+}
+
+bool test_use_is_random(void)
+{
+    return um_sets_use();
+}
