@@ -178,7 +178,7 @@ $(O)/test/%.o: test/%.c $(O)/flags
 	$(Q)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Linked twice: the names of the functions are known after the first time.
-$(O)/%.o: $(O)/%.S
+$(O)/%.o: $(O)/%.S $(O)/flags
 	$(call say,cc   $@)
 	$(Q)$(CC) $(TARGET) -c -o $@ $<
 $(O)/no-symbols.S: tools/symbols.sh
