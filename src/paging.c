@@ -1244,6 +1244,9 @@ bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
     if (verso_i_paging_query(space, va, &m) != 0 ||
         (m.state & VERSO_MAPPED_PRESENT) == 0 || (m.flags & wanted) != wanted)
         return false;
+    /* what the mirror shows has the rights of the self entry besides */
+    if (is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1))
+        return false;
     mmu_invalidate(va);
     paging.invalidations++;
     return true;

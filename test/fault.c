@@ -11,6 +11,7 @@
 #include <verso/reclaim.h>
 
 #include "../kernel/machine.h"
+#include "geometry.h"
 #include "inject.h"
 #include "pattern.h"
 #include "shut.h"
@@ -325,7 +326,23 @@ TEST(a_lazy_area_to_write_or_to_execute_may_be_read)
     }
 }
 
-SUITE(fault, a_touched_page_is_zero_and_costs_one_frame,
+/* There a large page looks like one that may be run, and the entry for the
+ * mirror forbids it: to try again would never end. */
+TEST(what_the_mirror_shows_is_never_tried_again)
+{
+    size_t pages, large = geometry_large_pages();
+    vaddr_t va = test_window(&pages);
+    if (!geometry_has_mirror() || large == 0)
+        SKIP("no mirror, or no large pages");
+    CHECK_OK(verso_map(va, geometry_nowhere(), large, VERSO_RX));
+    CHECK_EQ(verso_fault(geometry_mirror_entry(va),
+                 VERSO_FAULT_PRESENT | VERSO_FAULT_EXEC),
+        VERSO_FAULT_NOT_OURS);
+    CHECK_OK(verso_unmap(va, large));
+}
+
+SUITE(fault, what_the_mirror_shows_is_never_tried_again,
+    a_touched_page_is_zero_and_costs_one_frame,
     a_lazy_area_costs_nothing_before_it_is_touched_and_no_more_when_freed,
     the_same_page_faulting_again_is_spurious,
     a_lazy_page_is_made_only_for_who_may_use_it,
