@@ -146,11 +146,15 @@ static void break_entry(
     vaddr_t va, unsigned level, uint64_t raw, const char *name)
 {
     uint64_t saved = geometry_entry(va, level);
+    if (test_calm)
+        test_calm(true);
     machine_open_users(true); /* the mirror may become theirs */
     geometry_entry_set(va, level, raw);
     expect(name, "an entry");
     geometry_entry_set(va, level, saved);
     machine_open_users(false);
+    if (test_calm)
+        test_calm(false);
 }
 
 TEST(paging_invariants_are_named_when_entries_or_counts_are_damaged)

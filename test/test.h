@@ -122,4 +122,8 @@ extern void test_capture(char *text, size_t room) __attribute__((weak));
  * NULL: no. */
 extern bool test_use_is_random(void) __attribute__((weak));
 
+/* Supplied where the machine may walk unasked (um); else NULL. From now on it
+ * does nothing of the kind, for a test that damages tables; or again. */
+extern void test_calm(bool calm) __attribute__((weak));
+
 #endif

@@ -332,6 +332,12 @@ bool test_use_is_random(void)
     return um_sets_use();
 }
 
+void test_calm(bool calm)
+{
+    const char *words = getenv("UM");
+    (void)um_misbehave(words && !calm ? words : "");
+}
+
 size_t test_audit(void)
 {
     return um_audit(um_audit_print);
