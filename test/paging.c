@@ -694,6 +694,19 @@ TEST(frames_in_a_row_are_not_mapped_if_one_has_another_cache_type)
     verso_frame_free_run(first, pages);
 }
 
+TEST(a_list_of_device_frames_is_mapped_uncached)
+{
+    const pfn_t devices[] = {NOWHERE, pfn_add(NOWHERE, 7), pfn_add(NOWHERE, 3)};
+    struct verso_mapping m;
+    CHECK_OK(verso_map_frames(window(), devices, 3, VERSO_RW | VERSO_CACHE_UC));
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_OK(verso_query(PAGE_AT(i), &m));
+        CHECK_EQ(pfn_nr(paddr_to_pfn(m.pa)), pfn_nr(devices[i]));
+        CHECK_EQ(m.flags, VERSO_RW | VERSO_CACHE_UC);
+    }
+    CHECK_OK(verso_unmap(window(), 3));
+}
+
 TEST(a_freed_frame_is_write_back_again)
 {
     pfn_t pfn = frame_get();
@@ -1443,6 +1456,7 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_page_given_to_users_is_reached_by_them,
     a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all,
     frames_in_a_row_are_not_mapped_if_one_has_another_cache_type,
+    a_list_of_device_frames_is_mapped_uncached,
     a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
     tables_go_with_their_last_page,
     a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once,
