@@ -22,8 +22,9 @@ UM_LIB_FLAGS  := $(UM_COMMON) $(UM_HOOKS) -ffreestanding $(HAS_all)
 UM_TEST_FLAGS := $(UM_COMMON) $(UM_HOOKS) -ffreestanding -Isrc -Ikernel -Itest
 UM_HOST_FLAGS := $(UM_COMMON) $(UM_HOOKS)
 
-# Of the kernel, what is tested and knows no machine.
-UM_KERNEL := kernel/text.c kernel/archive.c kernel/trace.c kernel/replay.c
+# Of the kernel, what is tested and knows no machine, or this one.
+UM_KERNEL := kernel/text.c kernel/archive.c kernel/trace.c kernel/replay.c \
+	kernel/um/probe.c
 
 # The storeys and lists of the part `all`, once they exist.
 UM_SOURCES := $(wildcard $(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
@@ -44,6 +45,7 @@ $(1)/src/%.o: src/%.c $(1)/flags
 $(1)/test/host/%.o $(1)/arch/um/machine/%.o: UM_FLAGS = $$(UM_HOST_FLAGS)
 $(1)/test/%.o: UM_FLAGS = $$(UM_TEST_FLAGS)
 $(1)/kernel/%.o: UM_FLAGS = $$(UM_TEST_FLAGS)
+$(1)/kernel/um/%.o: UM_FLAGS = $$(UM_HOST_FLAGS) -Ikernel
 $(1)/%.o: %.c $(1)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)

@@ -15,11 +15,11 @@
  * process ends with exit status 1.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <ucontext.h>
 
+#include "probe.h"
 #include "um_kernel.h"
 
 #define BACKTRACE_DEPTH 24
@@ -40,12 +40,6 @@ struct place {
 static struct {
     uintptr_t stack_top;
     unsigned reports;
-    bool catching;
-    bool probing;
-    sigjmp_buf panic_back, probe_back;
-    int probe_code; /* what machine_access() is to say */
-    char *message;
-    size_t room;
 } fault;
 
 static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
@@ -150,10 +144,7 @@ NO_INLINE void fault_take(uintptr_t va, unsigned code)
     if (answer == VERSO_FAULT_HANDLED ||
         (answer == VERSO_FAULT_SPURIOUS && repeated < SPURIOUS_MAX))
         return;
-    if (fault.probing) {
-        fault.probe_code = (int)code;
-        siglongjmp(fault.probe_back, 1);
-    }
+    probe_fault(code);
     report_page(va, code, &(struct place){ip, here, frame_of(ip, here)},
         answer == VERSO_FAULT_NO_MEMORY);
 }
@@ -211,10 +202,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
         (uintptr_t)regs[REG_ESP], (uintptr_t)regs[REG_EBP]};
     sigset_t all;
 
-    if (fault.probing && number == SIGSEGV) {
-        fault.probe_code = (int)((unsigned)regs[REG_ERR] & ERROR_FOR_VERSO);
-        siglongjmp(fault.probe_back, 1);
-    }
+    if (number == SIGSEGV)
+        probe_fault((unsigned)regs[REG_ERR] & ERROR_FOR_VERSO);
     if ((next->sa_flags & SA_SIGINFO) && next->sa_sigaction) {
         next->sa_sigaction(number, info, context);
         return;
@@ -237,69 +226,7 @@ void fault_init(void *stack_top)
         (void)sigaction(signals[i], &action, &before[i]);
 }
 
-/* ---- probes and panics ---- */
-
-struct access {
-    volatile unsigned char *byte;
-    unsigned how;
-};
-
-static void access_do(void *arg)
-{
-    const struct access *access = arg;
-    if (access->how & VERSO_FAULT_EXEC) {
-        ((void (*)(void))(uintptr_t)access->byte)();
-        return;
-    }
-    if (access->how & VERSO_FAULT_WRITE) /* one access, which writes */
-        __asm__ volatile("lock orb $0, %0" : "+m"(*access->byte));
-    else
-        (void)*access->byte;
-}
-
-int machine_access(const volatile void *address, unsigned how)
-{
-    struct access access = {(volatile unsigned char *)(uintptr_t)address, how};
-    fault.probe_code = MACHINE_PASSED;
-    fault.probing = true;
-    if (sigsetjmp(fault.probe_back, 1) == 0) {
-        if (how & VERSO_FAULT_USER)
-            um_user(access_do, &access);
-        else
-            access_do(&access);
-    }
-    fault.probing = false;
-    return fault.probe_code;
-}
-
-bool machine_guards_users(unsigned how)
-{
-    (void)how; /* the machine has no SMEP, no SMAP */
-    return false;
-}
-
-void machine_open_users(bool open)
-{
-    (void)open; /* they always are */
-}
-
-void machine_put_return(void *at)
-{
-    *(volatile unsigned char *)at = 0xc3; /* RET */
-}
-
-bool machine_catch_panic(
-    void (*run)(void *), void *arg, char *message, size_t room)
-{
-    fault.message = message;
-    fault.room = room;
-    fault.catching = true;
-    if (sigsetjmp(fault.panic_back, 1) != 0)
-        return true;
-    run(arg);
-    fault.catching = false;
-    return false;
-}
+/* ---- panics ---- */
 
 NO_INLINE void machine_panic(const char *message)
 {
@@ -307,11 +234,7 @@ NO_INLINE void machine_panic(const char *message)
     const struct place place = {
         (uintptr_t)__builtin_return_address(0), (uintptr_t)frame, frame[0]};
 
-    if (fault.catching) {
-        fault.catching = false;
-        verso_format(fault.message, fault.room, "%s", message);
-        siglongjmp(fault.panic_back, 1);
-    }
+    probe_panic(message);
     fault.reports++;
     if (fault.reports <= 2)
         verso_print("\npanic: %s\n", message);

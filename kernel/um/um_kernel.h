@@ -5,7 +5,8 @@
  *
  *     start.c     arguments, RAM, layout of the addresses, main()
  *     console.c   standard input and output
- *     fault.c     faults, panics, probes, backtraces
+ *     fault.c     faults, panics, backtraces
+ *     probe.c     accesses and panics that are tried; test/host has it too
  *     figures.c   `bench`: what the simulated machine itself costs
  */
 #ifndef KERNEL_UM_KERNEL_H

@@ -16,7 +16,6 @@
  * entries 0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 #include <verso/verso.h>
 
 #include "../../kernel/machine.h"
+#include "../../kernel/um/probe.h"
 #include "../test.h"
 #include "glue.h"
 #include "hooks.h"
@@ -50,12 +50,8 @@ static struct {
     struct verso_boot boot;
     struct verso_range map[1];
     struct verso_fixed fixed[2];
-    sigjmp_buf panic_back, probe_back;
-    bool catching, probing, in_interrupt, quiet;
-    int probe_code; /* what machine_access() is to say */
+    bool in_interrupt, quiet;
     size_t ram_bytes;
-    char *message;
-    size_t room;
     char *captured; /* NULL: what is printed goes to stdout */
     size_t captured_room;
 } host;
@@ -73,11 +69,7 @@ VERSO_NORETURN static void bail_out(const char *what)
 
 void verso_host_panic(const char *message)
 {
-    if (host.catching) {
-        host.catching = false;
-        snprintf(host.message, host.room, "%s", message);
-        siglongjmp(host.panic_back, 1);
-    }
+    probe_panic(message);
     bail_out(message);
 }
 
@@ -225,68 +217,6 @@ const struct verso_boot *machine_boot(void)
     return &host.boot;
 }
 
-struct access {
-    volatile unsigned char *byte;
-    unsigned how;
-};
-
-static void access_do(void *arg)
-{
-    const struct access *access = arg;
-    if (access->how & VERSO_FAULT_EXEC) {
-        ((void (*)(void))(uintptr_t)access->byte)();
-        return;
-    }
-    if (access->how & VERSO_FAULT_WRITE) /* one access, which writes */
-        __asm__ volatile("lock orb $0, %0" : "+m"(*access->byte));
-    else
-        (void)*access->byte;
-}
-
-int machine_access(const volatile void *address, unsigned how)
-{
-    struct access access = {(volatile unsigned char *)(uintptr_t)address, how};
-    host.probe_code = MACHINE_PASSED;
-    host.probing = true;
-    if (sigsetjmp(host.probe_back, 1) == 0) {
-        if (how & VERSO_FAULT_USER)
-            um_user(access_do, &access);
-        else
-            access_do(&access);
-    }
-    host.probing = false;
-    return host.probe_code;
-}
-
-bool machine_guards_users(unsigned how)
-{
-    (void)how; /* the machine has no SMEP, no SMAP */
-    return false;
-}
-
-void machine_open_users(bool open)
-{
-    (void)open; /* they always are */
-}
-
-void machine_put_return(void *at)
-{
-    *(volatile unsigned char *)at = 0xc3; /* RET */
-}
-
-bool machine_catch_panic(
-    void (*run)(void *), void *arg, char *message, size_t room)
-{
-    host.message = message;
-    host.room = room;
-    host.catching = true;
-    if (sigsetjmp(host.panic_back, 1) != 0)
-        return true;
-    run(arg);
-    host.catching = false;
-    return false;
-}
-
 /* ---- the machine's ---- */
 
 /* Run by the machine on the stack of the access; see um.h. */
@@ -303,10 +233,7 @@ static void on_fault(uintptr_t va, unsigned code)
     if (owner == VERSO_FAULT_HANDLED ||
         (owner == VERSO_FAULT_SPURIOUS && repeated < 100))
         return;
-    if (host.probing) {
-        host.probe_code = (int)code;
-        siglongjmp(host.probe_back, 1);
-    }
+    probe_fault(code);
     snprintf(text, sizeof(text), "page fault at 0x%lx, code %u, verdict %d",
         (unsigned long)va, code, (int)owner);
     bail_out(text);
