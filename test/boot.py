@@ -4,6 +4,7 @@ tools/qemu.sh, talks to its monitor, asks QEMU, and prints TAP."""
 
 import json
 import os
+import pty
 import select
 import signal
 import socket
@@ -73,6 +74,37 @@ def run(command, environment=None, timeout=120):
     except subprocess.TimeoutExpired:
         stop(process)
         return 124, process.communicate()[0].replace("\r", "")
+
+
+def terminal(command, typed, timeout=60):
+    """Runs a command on a terminal and types when the prompt comes. Returns its
+    exit status (124: out of time) and its output."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=theirs,
+                               stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    text, asked, deadline = b"", False, time.monotonic() + timeout
+    try:
+        while time.monotonic() < deadline:
+            if not select.select([ours], [], [], 1)[0]:
+                continue
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other side has gone
+                break
+            text += part
+            if not part:
+                break
+            if not asked and text.endswith(PROMPT.encode()):
+                asked = True
+                os.write(ours, typed)
+        status = process.wait(10) if asked else 124
+    except subprocess.TimeoutExpired:
+        status = 124
+    finally:
+        stop(process)
+        os.close(ours)
+    return status, text.decode(errors="replace").replace("\r", "")
 
 
 def boot(words, archive="-", environment=None, timeout=60):

@@ -4,12 +4,8 @@ the same kernel as a Linux process. No QEMU is started, and none is needed."""
 
 import json
 import os
-import pty
 import re
-import select
-import subprocess
 import sys
-import time
 
 import boot
 
@@ -150,33 +146,9 @@ def test_settings(tap):
 
 def test_terminal(tap):
     """With a terminal, the run stays at the prompt until somebody leaves."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        make("TRACE=" + write("good.rep", "0 1 1 1 a 0 8")), cwd=boot.ROOT,
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    text, asked, deadline = b"", False, time.monotonic() + 60
-    try:
-        while time.monotonic() < deadline:
-            if not select.select([ours], [], [], 1)[0]:
-                continue
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # the other side has gone
-                break
-            text += part
-            if not part:
-                break
-            if not asked and text.endswith(boot.PROMPT.encode()):
-                asked = True
-                os.write(ours, b"nonsense\x03chekc\x7f\x7fck\rquit\r")
-        status = process.wait(10) if asked else 124
-    except subprocess.TimeoutExpired:
-        status = 124
-    finally:
-        boot.stop(process)
-        os.close(ours)
-    output = text.decode(errors="replace").replace("\r", "")
+    status, output = boot.terminal(
+        make("TRACE=" + write("good.rep", "0 1 1 1 a 0 8")),
+        b"nonsense\x03chekc\x7f\x7fck\rquit\r")
     tap.test(status == 0 and "check: every invariant holds" in output and
              "no such command" not in output and
              re.search(REPLAY.format("good"), output),

@@ -4,13 +4,9 @@ through TRACE=, monitor commands through CMD=, and what the exit status says."""
 
 import gzip
 import os
-import pty
 import re
-import select
 import shutil
-import subprocess
 import sys
-import time
 
 import boot
 
@@ -236,34 +232,9 @@ def test_words(tap):
 
 def test_terminal(tap):
     """With a terminal, the run stays at the prompt until somebody leaves."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        make("TRACE=" + write("good.rep", GOOD)), cwd=boot.ROOT, stdin=theirs,
-        stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    text, asked, deadline = b"", False, time.monotonic() + 60
-    try:
-        while time.monotonic() < deadline:
-            if not select.select([ours], [], [], 1)[0]:
-                continue
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # the other side has gone
-                break
-            text += part
-            if not part:
-                break
-            if not asked and text.endswith(boot.PROMPT.encode()):
-                asked = True
-                os.write(ours, b"chekc\x7f\x7fck\r")
-                os.write(ours, b"quit\r")
-        status = process.wait(10) if asked else 124
-    except subprocess.TimeoutExpired:
-        status = 124
-    finally:
-        boot.stop(process)
-        os.close(ours)
-    output = text.decode(errors="replace").replace("\r", "")
+    status, output = boot.terminal(
+        make("TRACE=" + write("good.rep", GOOD)),
+        b"chekc\x7f\x7fck\rquit\r")
     tap.test(status == 0 and "check: every invariant holds" in output and
              "replay good: ops=4 result=ok" in output,
              "make run on a terminal: report, prompt, a good end",
