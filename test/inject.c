@@ -2,7 +2,8 @@
 /*
  * inject.c - the calls that can run out of memory, led through here by the
  * linker: it turns a call of X into one of __wrap_X, and __real_X into X. Only
- * calls from one object file to another are caught: those between storeys.
+ * calls from one object file to another are caught: those between storeys. The
+ * heap alone has no frames.
  */
 #include <verso/back.h>
 #include <verso/frame.h>
@@ -15,10 +16,12 @@
     extern __typeof__(f) __wrap_##f;                                           \
     extern __typeof__(f) __real_##f
 
+#if VERSO_HAS_FRAMES
 WRAPPED(verso_frame_alloc1);
 WRAPPED(verso_frame_alloc);
 WRAPPED(verso_frame_alloc_run);
 WRAPPED(verso_frame_alloc_bulk);
+#endif
 WRAPPED(verso_back_commit);
 WRAPPED(verso_i_node_alloc);
 
@@ -66,6 +69,7 @@ void inject_on_commit(void (*call)(vaddr_t va))
     inject.on_commit = call;
 }
 
+#if VERSO_HAS_FRAMES
 pfn_t __wrap_verso_frame_alloc1(unsigned zone)
 {
     return is_failing() ? PFN_NONE : __real_verso_frame_alloc1(zone);
@@ -88,6 +92,7 @@ int __wrap_verso_frame_alloc_bulk(
         return VERSO_NO_MEMORY;
     return __real_verso_frame_alloc_bulk(chain, pages, zone);
 }
+#endif
 
 int __wrap_verso_back_commit(
     struct space *space, vaddr_t va, size_t pages, unsigned flags)

@@ -100,12 +100,12 @@ $(eval $(call um_alone,32))
 #
 # build/heap/64 and build/heap/32: test/heap-host, and the suites that use
 # nothing but the heap, under ASan and UBSan. The linker leads what can run out
-# through test/heap-host/inject.c.
+# through test/inject.c.
 
 HEAP := $(BUILT)/heap
 HEAP_SUITES := util node pagemap area slab alloc
 HEAP_SOURCES := $(patsubst %,src/%.c,$(STOREYS_heap) $(LISTS_heap)) \
-	$(patsubst %,test/%.c,main state $(HEAP_SUITES)) \
+	$(patsubst %,test/%.c,main state inject $(HEAP_SUITES)) \
 	$(wildcard test/heap-host/*.c)
 HEAP_WRAPS := -Wl,--wrap=verso_back_commit -Wl,--wrap=verso_i_node_alloc
 HEAP_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude \
