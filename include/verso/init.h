@@ -59,7 +59,9 @@ struct verso_boot {
      * direct_bytes are cleared. 0: none, if all frames are direct. */
     vaddr_t window;
 
-    /* heap */
+    /* heap: addresses, up to 64 TiB. They cost what is used of them, but for
+     * a table at start for each entry of the root, where those are kept
+     * (MMU_KEEPS_UPPER). */
     vaddr_t heap_start;
     size_t heap_pages;
     /* Object sizes of alloc's slabs in bytes, ascending, at most 32 KiB:
