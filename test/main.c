@@ -34,8 +34,10 @@
     X(paging)                                                                  \
     X(back)                                                                    \
     X(node)                                                                    \
+    X(radix)                                                                   \
     X(pagemap)                                                                 \
     X(area)                                                                    \
+    X(maps)                                                                    \
     X(limbo)                                                                   \
     X(slab)                                                                    \
     X(alloc)                                                                   \
