@@ -45,6 +45,7 @@
  *   pte_leaf, pte_next, pte_table, pte_part
  *   pte_mirror                  the entry of the root for the mirror
  *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use
+ *   pte_use, pte_with_use       accessed and dirty, as bits of the entry
  *   pte_with_rights(e, bits)    the leaf with the rights in pte_bits()
  *   pte_needs_flush(old, new)   may translations of `old` not be kept?
  *   pte_flush_bits(new)         where a present `old` must not differ for that

@@ -32,6 +32,7 @@
     X(util)                                                                    \
     X(frame)                                                                   \
     X(paging)                                                                  \
+    X(space)                                                                   \
     X(back)                                                                    \
     X(node)                                                                    \
     X(pagemap)                                                                 \

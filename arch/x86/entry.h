@@ -34,6 +34,10 @@
 #define MMU_LEVEL_PAGES(level) ((size_t)1 << (MMU_BITS * (level)))
 #define MMU_VA_BITS(levels)    MMU_LEVEL_SHIFT(levels)
 
+#ifndef MMU_IDS
+#define MMU_IDS 0u
+#endif
+
 struct pte {
     pte_raw_t raw;
 };
@@ -174,6 +178,17 @@ static inline bool pte_is_accessed(struct pte e)
 static inline bool pte_is_dirty(struct pte e)
 {
     return (e.raw & PTE_D) != 0;
+}
+
+/* Accessed and dirty, as bits; and the entry with those set, too. */
+static inline pte_raw_t pte_use(struct pte e)
+{
+    return e.raw & (PTE_A | PTE_D);
+}
+
+static inline struct pte pte_with_use(struct pte e, pte_raw_t use)
+{
+    return (struct pte){e.raw | use};
 }
 
 static inline struct pte pte_without_use(struct pte e)

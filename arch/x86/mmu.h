@@ -151,4 +151,34 @@ static inline void mmu_root_load(pfn_t root)
         x86_cr4_set(x86_cr4() | X86_CR4_PGE);
 }
 
+/* TEMPORARY until the identifiers are merged. */
+static inline bool mmu_has_ids(void)
+{
+    return false;
+}
+
+static inline bool mmu_has_invalidate_id(void)
+{
+    return false;
+}
+
+static inline void mmu_invalidate_id(unsigned id, vaddr_t va)
+{
+    (void)id, (void)va;
+}
+
+static inline void mmu_invalidate_id_all(unsigned id)
+{
+    (void)id;
+}
+
+static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
+{
+    (void)id, (void)keep;
+    __asm__ volatile("mov %0, %%cr3"
+                     :
+                     : "r"((uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT)
+                     : "memory");
+}
+
 #endif

@@ -17,8 +17,19 @@
 
 struct space;
 
-/* The kernel's space. */
+/* The kernel's space: what every root has. Users' are made by
+ * verso_space_create() (space.h). */
 struct space *verso_space_kernel(void);
+
+/*
+ * Loads the root of a space on this CPU: the kernel's own (which has nothing
+ * at users' addresses), or a user space's. Nothing if it is loaded. In any
+ * context, and takes no lock, for a scheduler calls it.
+ */
+void verso_space_switch(struct space *space);
+
+/* The one loaded on this CPU. */
+struct space *verso_space_now(void);
 
 /*
  * Maps consecutive frames from `first`: with large pages where va, frame,
@@ -57,6 +68,24 @@ struct verso_mapping {
 
 /* What is at va. ABSENT: nothing. The mirror may be asked about. */
 VERSO_MUST_CHECK int verso_query(vaddr_t va, struct verso_mapping *mapping);
+
+/*
+ * The same of any space, loaded or not. A user space has users' addresses and
+ * no others, the kernel's has all but those: else DENIED. What is mapped in a
+ * user space is never global, with VERSO_USER or without.
+ */
+VERSO_MUST_CHECK int verso_space_map(
+    struct space *space, vaddr_t va, pfn_t first, size_t pages, unsigned flags);
+VERSO_MUST_CHECK int verso_space_map_frames(struct space *space, vaddr_t va,
+    const pfn_t *frames, size_t pages, unsigned flags);
+VERSO_MUST_CHECK int verso_space_unmap(
+    struct space *space, vaddr_t va, size_t pages);
+VERSO_MUST_CHECK int verso_space_protect(
+    struct space *space, vaddr_t va, size_t pages, unsigned rights);
+VERSO_MUST_CHECK int verso_space_query(
+    struct space *space, vaddr_t va, struct verso_mapping *mapping);
+VERSO_MUST_CHECK int verso_space_harvest(
+    struct space *space, vaddr_t va, size_t pages, unsigned char *bits);
 
 /* Reads and clears accessed and dirty of the range, atomically per entry, and
  * flushes, so that a later use sets them again. bits[i]: 1 accessed, 2 dirty.
