@@ -52,6 +52,7 @@
  *
  *   mmu_invalidate(va)          one page, of any size, global too, on this CPU
  *   mmu_invalidate_all()        everything, global pages too
+ *   mmu_cache_init()            at start: entries mean the cache types they say
  *   mmu_root(), mmu_root_load(pfn), mmu_is_on()
  */
 #error "arch.h is documentation: choose a port with -Iarch/PORT"

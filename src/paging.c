@@ -92,17 +92,24 @@
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
  *   6. a space's tables found by walking are as many as were counted.
- *   7. a frame of the array is mapped with the cache type it has.
+ *   7. a frame is mapped with the cache type it has, but in the direct map,
+ *      which is made before anybody chooses one.
  *   8. no batch that was given something is left unsubmitted.
  *   9. a page is global if users cannot reach it and the machine can; none of
  *      a user space is.
  *  10. every root has the kernel's entries (accessed and dirty aside), and at
  *      users' addresses none but its own.
  *
+ * A frame of the array has its cache type there (pitfall 24); of frames outside
+ * it, devices most of them, those that are not write-back stand in a short list
+ * of ranges. The type is given while nothing maps the frame, which its owner
+ * must know: finding out would take a walk through all tables. Invariant 7
+ * finds one that did not.
+ *
  * Locks: one a space; the kernel's is outside of the others', and guards the
- * list of spaces. verso_space_switch() takes none. Cost: map and unmap are a
- * loop over entries of one table at a time; plan and flush are paid once a
- * call.
+ * list of spaces. verso_space_switch() takes none. One for the list of cache
+ * types, inside of those. Cost: map and unmap are a loop over entries of one
+ * table at a time; plan and flush are paid once a call.
  *
  * Source: Intel SDM vol. 3A, chapter 4; the mirror is widely known as
  * "recursive page tables". We differ from the usual in clearing a table
@@ -116,8 +123,21 @@
 #define WINDOWS (1u + MMU_LEVELS_MAX)
 _Static_assert(WINDOWS <= VERSO_WINDOW_PAGES, "init.h knows how many");
 
+/* Frames outside the array, from first to last, that are not write-back. */
+struct cache_range {
+    uint32_t first, last;
+    uint32_t cache; /* VERSO_CACHE_* >> VERSO_CACHE_SHIFT */
+};
+
+/* Ascending; two of one type do not meet. */
+struct cache_ranges {
+    unsigned count;
+    struct cache_range at[VERSO_CACHE_RANGES];
+};
+
 /* All of it constant after init, but for: (k) the kernel space's lock; (i) this
- * CPU alone, interrupts off. */
+ * CPU alone, interrupts off; and the cache types, which have a lock of their
+ * own. */
 static struct {
     struct space kernel;
     struct frame *frames; /* the array, by frame number */
@@ -146,6 +166,8 @@ static struct {
     uint32_t ids[MMU_IDS / 32 + 1];   /* (k) a bit for each that is taken */
     struct space *now[CPU_COUNT_MAX]; /* (i) whose root is loaded */
     uint32_t shows[CPU_COUNT_MAX][WINDOWS]; /* (i) frames; 0: none */
+    struct lock cache_lock;
+    struct cache_ranges cache;
 } paging VERSO_STATE;
 
 /* A constant where the machine leaves no choice. */
@@ -168,6 +190,97 @@ static struct frame *frame_get(pfn_t pfn)
 {
     VERSO_ASSERT(pfn_nr(pfn) < paging.frame_count);
     return &paging.frames[pfn_nr(pfn)];
+}
+
+/* ---- cache types of frames outside the array ---- */
+
+static unsigned cache_of(unsigned flags)
+{
+    return (flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+}
+
+/* Has one of them another type? All of them are outside. */
+static NO_INLINE bool outside_differs(pfn_t first, size_t pages, unsigned cache)
+{
+    uint64_t at = pfn_nr(first);
+    const uint64_t end = at + pages;
+    bool differs = false;
+    lock_take(&paging.cache_lock);
+    for (unsigned i = 0; i < paging.cache.count; i++) {
+        const struct cache_range *range = &paging.cache.at[i];
+        if (range->last < at)
+            continue;
+        if (range->first >= end)
+            break;
+        differs |= range->first > at && cache != 0;
+        differs |= range->cache != cache;
+        at = (uint64_t)range->last + 1;
+    }
+    lock_drop(&paging.cache_lock);
+    return differs || (at < end && cache != 0);
+}
+
+/* Behind the others; joined with the last, if they meet. False: full. */
+static bool ranges_add(
+    struct cache_ranges *ranges, uint64_t start, uint64_t end, unsigned cache)
+{
+    struct cache_range *last = &ranges->at[ranges->count];
+    const struct cache_range next = {
+        (uint32_t)start, (uint32_t)(end - 1), cache};
+    if (start >= end)
+        return true;
+    if (ranges->count > 0 && last[-1].cache == cache &&
+        (uint64_t)last[-1].last + 1 >= start) {
+        last[-1].last = last[-1].last > next.last ? last[-1].last : next.last;
+        return true;
+    }
+    if (ranges->count == VERSO_CACHE_RANGES)
+        return false;
+    *last = next;
+    ranges->count++;
+    return true;
+}
+
+/* The list with [start, end) in it, or without it if that is write-back: what
+ * is left of it, it, what is right of it. */
+static int ranges_with(const struct cache_ranges *old, uint64_t start,
+    uint64_t end, unsigned cache, struct cache_ranges *new)
+{
+    bool room = true;
+    new->count = 0;
+    for (unsigned i = 0; i < old->count; i++) {
+        const struct cache_range *range = &old->at[i];
+        if (cache != 0 && range->cache != cache && range->first < end &&
+            range->last >= start)
+            return VERSO_EXISTS;
+        const uint64_t stop = (uint64_t)range->last + 1;
+        room &= ranges_add(
+            new, range->first, stop < start ? stop : start, range->cache);
+    }
+    if (cache != 0)
+        room &= ranges_add(new, start, end, cache);
+    for (unsigned i = 0; i < old->count; i++) {
+        const struct cache_range *range = &old->at[i];
+        room &= ranges_add(new, range->first > end ? range->first : end,
+            (uint64_t)range->last + 1, range->cache);
+    }
+    return room ? 0 : VERSO_NO_MEMORY;
+}
+
+int verso_cache_set_range(pfn_t first, size_t pages, unsigned cache)
+{
+    const uint64_t start = pfn_nr(first), end = start + pages;
+    struct cache_ranges new;
+    if (pages == 0 || start < paging.frame_count ||
+        pages > (uint64_t)PFN_LAST + 1 || end > (uint64_t)PFN_LAST + 1 ||
+        (cache & ~VERSO_CACHE_MASK) != 0 || !cache_is_valid(cache))
+        return VERSO_BAD_ARG;
+    lock_take(&paging.cache_lock);
+    int err = ranges_with(&paging.cache, start, end, cache_of(cache), &new);
+    if (err == 0)
+        paging.cache = new;
+    lock_drop(&paging.cache_lock);
+    return err;
 }
 
 static void *direct_address(pfn_t pfn)
@@ -448,7 +561,9 @@ static void *window_open(unsigned slot, pfn_t pfn)
     if (*shows == pfn_nr(pfn))
         return (void *)va;
     window_close(slot);
-    pte_store(window_entry(slot), leaf_of(&paging.kernel, pfn, 0, VERSO_RW));
+    unsigned cache = (unsigned)frame_get(pfn)->cache << VERSO_CACHE_SHIFT;
+    pte_store(
+        window_entry(slot), leaf_of(&paging.kernel, pfn, 0, VERSO_RW | cache));
     *shows = pfn_nr(pfn);
     return (void *)va;
 }
@@ -998,8 +1113,18 @@ static unsigned leaf_level(const struct space *space, const struct map_state *m)
 /* The frame's cache type is its owner's to say. */
 ALWAYS_INLINE bool cache_differs(pfn_t pfn, unsigned cache)
 {
-    return pfn_nr(pfn) < paging.frame_count &&
-           unlikely(paging.frames[pfn_nr(pfn)].cache != cache);
+    if (likely(pfn_nr(pfn) < paging.frame_count))
+        return unlikely(paging.frames[pfn_nr(pfn)].cache != cache);
+    return outside_differs(pfn, 1, cache);
+}
+
+static NO_INLINE bool each_differs(
+    const pfn_t *list, size_t pages, unsigned cache)
+{
+    for (size_t i = 0; i < pages; i++)
+        if (cache_differs(list[i], cache))
+            return true;
+    return false;
 }
 
 /* The same for a list. Write-back is 0: nearly always, and OR-ing is enough. */
@@ -1008,28 +1133,31 @@ static bool list_differs(const pfn_t *list, size_t pages, unsigned cache)
     const struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
     uint8_t differs = 0; /* as wide as frame.cache: one instruction */
-    if (cache != 0) {
-        for (size_t i = 0; i < pages; i++)
-            if (cache_differs(list[i], cache))
-                return true;
-        return false;
-    }
+    bool outside = false;
+    if (cache != 0)
+        return each_differs(list, pages, cache);
     UNROLL_8
-    for (const pfn_t *end = list + pages; list < end; list++)
-        if (likely(pfn_nr(*list) < limit))
-            differs = (uint8_t)(differs | frames[pfn_nr(*list)].cache);
-    return differs != 0;
+    for (const pfn_t *at = list; at < list + pages; at++)
+        if (likely(pfn_nr(*at) < limit))
+            differs = (uint8_t)(differs | frames[pfn_nr(*at)].cache);
+        else
+            outside = true;
+    return differs != 0 || (outside && each_differs(list, pages, 0));
 }
 
-/* The same for frames in a row; those beyond the array have no type. */
+/* The same for frames in a row. */
 static bool row_differs(pfn_t first, size_t pages, unsigned cache)
 {
     const size_t start = pfn_nr(first);
     unsigned differs = 0;
     if (start >= paging.frame_count)
-        return false;
-    if (pages > paging.frame_count - start)
-        pages = paging.frame_count - start;
+        return outside_differs(first, pages, cache);
+    const size_t inside = paging.frame_count - start;
+    if (pages > inside) {
+        differs =
+            outside_differs(pfn_add(first, inside), pages - inside, cache);
+        pages = inside;
+    }
     const struct frame *frame = &paging.frames[start];
     UNROLL_4
     for (const struct frame *end = frame + pages; frame < end; frame++)
@@ -1041,7 +1169,7 @@ static bool row_differs(pfn_t first, size_t pages, unsigned cache)
  * cache type. */
 ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
 {
-    unsigned cache = (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    unsigned cache = cache_of(m->flags);
     struct paging_source *s = &m->source;
     bool differs = false;
     if (s->list != NULL) {
@@ -1217,7 +1345,7 @@ ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
         return map_many(space, m);
     if (pte_is_live(p.e))
         return VERSO_EXISTS;
-    if (cache_differs(pfn, (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT))
+    if (cache_differs(pfn, cache_of(m->flags)))
         return VERSO_DENIED;
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
@@ -1898,7 +2026,7 @@ static void fixed_check(const struct verso_fixed *fixed)
         (unsigned long long)fixed->bytes, (void *)fixed->va);
     VERSO_VERIFY(cache_is_valid(fixed->flags),
         "paging: fixed mapping %s has cache type %u, which does not exist",
-        fixed->name, (fixed->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT);
+        fixed->name, cache_of(fixed->flags));
 }
 
 static bool overlap_phys(
@@ -1952,16 +2080,32 @@ static void layout_check(const struct verso_boot *boot)
     }
 }
 
+static void fixed_set_outside(
+    const struct verso_fixed *fixed, pfn_t first, size_t pages)
+{
+    int err = 0;
+    if (cache_of(fixed->flags) != 0)
+        err = verso_cache_set_range(
+            first, pages, fixed->flags & VERSO_CACHE_MASK);
+    VERSO_VERIFY(err == 0,
+        "paging: cache type of fixed mapping %s, frame 0x%x, %zu pages: %s, "
+        "%u ranges",
+        fixed->name, pfn_nr(first), pages, verso_err_name(err),
+        paging.cache.count);
+}
+
 /* A reserved frame has no other owner. Of RAM that is handed out, whoever gets
  * it chooses. */
 static void fixed_set_cache(
     const struct verso_fixed *fixed, pfn_t first, size_t pages)
 {
-    unsigned cache = (fixed->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    const unsigned cache = cache_of(fixed->flags);
     for (size_t i = 0; i < pages; i++) {
         struct frame *frame = frame_find(pfn_add(first, i));
-        if (frame == NULL)
-            continue;
+        if (frame == NULL) { /* nor any behind it */
+            fixed_set_outside(fixed, pfn_add(first, i), pages - i);
+            return;
+        }
         VERSO_VERIFY(frame->state == FRAME_RESERVED || cache == 0,
             "paging: fixed mapping %s of frame 0x%x, which is RAM, has cache "
             "type %u",
@@ -2071,6 +2215,7 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.top = mmu_levels() - 1;
     paging.ids[0] = 1; /* the kernel's */
     space->lock.name = "space";
+    paging.cache_lock.name = "cache types";
     space->by_mirror = false;
     space->global = paging.global;
     space->tables = MMU_ROOT_FRAMES;
@@ -2108,6 +2253,7 @@ int verso_i_paging_init(const struct verso_boot *boot)
         return VERSO_NO_MEMORY;
     if (paging.has_mirror)
         mirror_hook(space);
+    mmu_cache_init();
     mmu_root_load(space->root);
     paging.on = true;
     space->by_mirror = !boot->use_direct;
@@ -2119,8 +2265,14 @@ int verso_i_paging_init(const struct verso_boot *boot)
 
 /* ---- check ---- */
 
+static bool is_direct_map(vaddr_t va, pfn_t pfn)
+{
+    return paging.direct_bytes != 0 && is_direct(pfn) &&
+           va == (vaddr_t)direct_address(pfn);
+}
+
 static const char *check_entry(
-    const struct space *space, unsigned level, struct pte e)
+    const struct space *space, vaddr_t va, unsigned level, struct pte e)
 {
     if (level > 0 && !pte_is_leaf(e, level)) {
         const struct frame *table = frame_find(pte_pfn(e));
@@ -2130,12 +2282,11 @@ static const char *check_entry(
             return "paging.5: no entry for a table is global";
         return NULL;
     }
-    const struct frame *frame = frame_find(pte_pfn(e));
-    unsigned cache = (pte_flags(e) & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
     bool global = space->global && (pte_flags(e) & VERSO_USER) == 0;
     if (pte_is_present(e) && pte_is_global(e) != global)
         return "paging.9: what is global is the kernel's, if the machine can";
-    if (frame != NULL && pte_is_present(e) && frame->cache != cache)
+    if (pte_is_present(e) && !is_direct_map(va, pte_pfn(e)) &&
+        row_differs(pte_pfn(e), MMU_LEVEL_PAGES(level), cache_of(pte_flags(e))))
         return "paging.7: a frame is mapped with its own cache type";
     return NULL;
 }
@@ -2171,7 +2322,8 @@ static const char *check_table(
         if (!pte_is_live(e))
             continue;
         live++;
-        broken = check_entry(space, level, e);
+        broken = check_entry(
+            space, extended(paging.top, va + i * step_of(level)), level, e);
         check_print(va, level, i, e, broken);
     }
     if (broken == NULL)
@@ -2197,7 +2349,7 @@ static const char *check_root_entry(
     }
     if (is_kernel_entry(va) != space->is_user) {
         *live += pte_is_live(e) ? 1 : 0;
-        return pte_is_live(e) ? check_entry(space, paging.top, e) : NULL;
+        return pte_is_live(e) ? check_entry(space, va, paging.top, e) : NULL;
     }
     if (space->is_user)
         other = pte_load(pte_at(&paging.kernel, paging.top, va));
@@ -2335,6 +2487,8 @@ static const char *cache_text(unsigned flags)
     switch (flags & VERSO_CACHE_MASK) {
     case VERSO_CACHE_WT:
         return " wt";
+    case VERSO_CACHE_WC:
+        return " wc";
     case VERSO_CACHE_UC:
         return " uc";
     default:
@@ -2391,6 +2545,15 @@ static void line_add(
     *line = next;
 }
 
+static void report_cache(void)
+{
+    for (unsigned i = 0; i < paging.cache.count; i++) {
+        const struct cache_range *range = &paging.cache.at[i];
+        verso_print("tables: frames %#x-%#x are%s\n", range->first, range->last,
+            cache_text(range->cache << VERSO_CACHE_SHIFT));
+    }
+}
+
 void verso_i_paging_report_tables(vaddr_t from)
 {
     const struct space *space = space_seen();
@@ -2414,6 +2577,7 @@ void verso_i_paging_report_tables(vaddr_t from)
         paging.use_direct ? ", reached through the direct map" : "",
         MMU_EXEC_ENFORCED ? ""
                           : "; x is declared, this machine cannot forbid it");
+    report_cache();
 }
 
 void verso_i_paging_report(void)

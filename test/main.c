@@ -28,6 +28,7 @@
 #define SUITES(X)                                                              \
     X(harness)                                                                 \
     X(conformance)                                                             \
+    X(x86)                                                                     \
     X(um)                                                                      \
     X(util)                                                                    \
     X(frame)                                                                   \

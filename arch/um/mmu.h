@@ -61,6 +61,11 @@ static inline bool mmu_has_global(void)
     return um_has_global();
 }
 
+/* All cache types are only compared. */
+static inline void mmu_cache_init(void)
+{
+}
+
 static inline void mmu_root_load(pfn_t root)
 {
     um_root_load(pfn_nr(root));

@@ -12,8 +12,14 @@
  *   above:    the frame; of a large page the low bits of it are 0
  *   bit 63 NX, of entries that have it: set in a leaf where X is not
  *
- * No leaf has bit 7 at level 0 (PAT), no table entry has bit 8: the same word
- * is read as a leaf through the mirror, where it would mean "global".
+ * PCD and PWT choose one of four cache types, in the order of VERSO_CACHE_*:
+ * write-back, write-through, PCD alone write-combining, uncached (SDM vol. 3A,
+ * 4.9.2, 11.12). The machine is told so by mmu.h; one that cannot be told takes
+ * PCD alone for uncached. So no leaf needs its PAT bit, which is bit 7 at level
+ * 0 and bit 12 above, and would have to move when a page is split.
+ *
+ * No table entry has bit 8: the same word is read as a leaf through the
+ * mirror, where it would mean "global"; nor bit 7.
  */
 #ifndef VERSO_ARCH_ENTRY_H
 #define VERSO_ARCH_ENTRY_H
@@ -90,7 +96,7 @@ static inline pfn_t pte_pfn(struct pte e)
 #define PTE_SHIFT  4
 _Static_assert(VERSO_READ == PTE_P && VERSO_WRITE == PTE_W &&
                    VERSO_USER == PTE_U && VERSO_CACHE_WT == PTE_PWT &&
-                   VERSO_CACHE_UC == PTE_CACHE,
+                   VERSO_CACHE_WC == PTE_PCD && VERSO_CACHE_UC == PTE_CACHE,
     "rights and cache type stay where they are");
 _Static_assert(
     VERSO_EXEC << PTE_SHIFT == PTE_X && VERSO_WX << PTE_SHIFT == PTE_E,

@@ -34,7 +34,7 @@ struct space *verso_space_now(void);
 /*
  * Maps consecutive frames from `first`: with large pages where va, frame,
  * size and the CPU allow. EXISTS: an entry there is live. DENIED: W^X, or a
- * frame of the array has another cache type.
+ * frame has another cache type.
  */
 VERSO_MUST_CHECK int verso_map(
     vaddr_t va, pfn_t first, size_t pages, unsigned flags);
@@ -42,6 +42,19 @@ VERSO_MUST_CHECK int verso_map(
 /* Maps the given frames, one a page. Errors as verso_map(). */
 VERSO_MUST_CHECK int verso_map_frames(
     vaddr_t va, const pfn_t *frames, size_t pages, unsigned flags);
+
+/*
+ * The cache type of frames outside the array: devices, most of them. They are
+ * write-back until this says otherwise, and again after it said write-back; map
+ * then refuses them with another type. Given by whoever owns them, and while
+ * nothing maps them: that is not looked for here, but verso_check() finds it.
+ * BAD_ARG: pages == 0, a frame of the array, a type that does not exist.
+ * EXISTS: some of them have another type already, and not write-back.
+ * NO_MEMORY: more than VERSO_CACHE_RANGES ranges, where those of one type that
+ * meet are one.
+ */
+VERSO_MUST_CHECK int verso_cache_set_range(
+    pfn_t first, size_t pages, unsigned cache);
 
 /* Unmaps what is mapped in the range (holes are fine) and flushes. The frames
  * are the caller's. NO_MEMORY: only if a large page must be split for it. */

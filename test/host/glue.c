@@ -56,7 +56,7 @@ void __sanitizer_print_stack_trace(void) __attribute__((weak));
 static struct {
     struct verso_boot boot;
     struct verso_range map[1];
-    struct verso_fixed fixed[2];
+    struct verso_fixed fixed[VERSO_CACHE_RANGES + 1];
     bool in_interrupt, quiet;
     size_t ram_bytes;
     char *captured; /* NULL: what is printed goes to stdout */
@@ -367,6 +367,15 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         host.fixed[0].pa = (uint64_t)1 << (sizeof(verso_phys_t) == 4 ? 32 : 44);
     if (strcmp(how, "fixed-device") == 0)
         host.fixed[0].pa = UM_RAM_START + 2 * ram_bytes;
+    for (size_t i = 0; i <= VERSO_CACHE_RANGES; i++)
+        if (strcmp(how, "fixed-devices") == 0) {
+            host.fixed[i] = host.fixed[0];
+            host.fixed[i].bytes = VERSO_PAGE_SIZE;
+            host.fixed[i].va += i * VERSO_PAGE_SIZE;
+            host.fixed[i].pa =
+                UM_RAM_START + 2 * ram_bytes + 2 * i * VERSO_PAGE_SIZE;
+            boot->fixed_count = i + 1;
+        }
     if (strcmp(how, "fixed-too-long") == 0)
         host.fixed[0].bytes = UINT64_MAX - (VERSO_PAGE_SIZE - 1);
     if (strcmp(how, "fixed-cache-7") == 0)
