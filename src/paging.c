@@ -88,6 +88,7 @@ struct space {
     pfn_t root;           /* (c) */
     unsigned top;         /* (c) level of the root */
     bool direct;          /* (c) accessor: the direct map, or the mirror */
+    unsigned shown;       /* (c) top, if the mirror is the accessor; else 0 */
     bool has_mirror;      /* (c) */
     unsigned mirror_slot; /* (c) nobody else's, even so */
     vaddr_t mirror_first, mirror_last; /* (c) its bytes */
@@ -1290,17 +1291,25 @@ int verso_protect(vaddr_t va, size_t pages, unsigned rights)
     return verso_i_paging_protect(&paging.kernel, va, pages, rights, false);
 }
 
+/* Whatever is not usual. */
+static NO_INLINE int query_other(vaddr_t va, struct verso_mapping *mapping)
+{
+    return verso_i_paging_query(&paging.kernel, va, mapping);
+}
+
 int verso_query(vaddr_t va, struct verso_mapping *mapping)
 {
     const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
     struct space *space = &paging.kernel;
-    if (unlikely(space->direct || !lock_try(&space->lock)))
-        return verso_i_paging_query(space, va, mapping);
-    bool done = likely(top_of(space) == low)
-                    ? query_page(space, va, low, mapping)
-                    : query_page(space, va, high, mapping);
+    bool done = false;
+    if (unlikely(!lock_try(&space->lock)))
+        return query_other(va, mapping);
+    if (likely(space->shown == low))
+        done = query_page(space, va, low, mapping);
+    else if (low != high && !space->direct)
+        done = query_page(space, va, high, mapping);
     lock_drop(&space->lock);
-    return likely(done) ? 0 : verso_i_paging_query(space, va, mapping);
+    return likely(done) ? 0 : query_other(va, mapping);
 }
 
 void verso_paging_stats(struct verso_paging_stats *stats)
@@ -1560,6 +1569,7 @@ int verso_i_paging_init(const struct verso_boot *boot)
     mmu_root_load(space->root);
     paging.on = true;
     space->direct = boot->use_direct;
+    space->shown = space->direct ? 0 : space->top;
     paging.table_zone = boot->use_direct ? 0 : VERSO_ZONE_ANY;
     return 0;
 }

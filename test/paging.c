@@ -1184,7 +1184,7 @@ TEST(a_split_that_finds_no_table_leaves_the_large_pages)
 
 static struct {
     uint32_t pfn[MODEL_PAGES]; /* 0: nothing */
-    unsigned char flags[MODEL_PAGES];
+    unsigned short flags[MODEL_PAGES];
 } model;
 
 struct model_range {
@@ -1217,9 +1217,9 @@ static struct model_range model_range(void)
 
 static unsigned model_rights(void)
 {
-    static const unsigned char rights[] = {
+    static const unsigned short rights[] = {
         0, VERSO_READ, VERSO_RW, VERSO_RX, VERSO_RW | VERSO_USER};
-    return rights[test_random_below(sizeof(rights))];
+    return rights[test_random_below(ARRAY_COUNT(rights))];
 }
 
 static size_t model_live(struct model_range r)
@@ -1245,7 +1245,7 @@ static void model_map(struct model_range r)
     CHECK_EQ(err, model_live(r) ? VERSO_EXISTS : VERSO_OK);
     for (size_t i = 0; err == VERSO_OK && i < r.pages; i++) {
         model.pfn[r.from + i] = first + (by_list ? 3 : 1) * (uint32_t)i;
-        model.flags[r.from + i] = (unsigned char)flags;
+        model.flags[r.from + i] = (unsigned short)flags;
     }
 }
 
@@ -1262,7 +1262,7 @@ static void model_protect(struct model_range r)
     int err = verso_protect(PAGE_AT(r.from), r.pages, flags);
     CHECK_EQ(err, model_live(r) == r.pages ? VERSO_OK : VERSO_ABSENT);
     for (size_t i = r.from; err == VERSO_OK && i < r.from + r.pages; i++)
-        model.flags[i] = (unsigned char)flags;
+        model.flags[i] = (unsigned short)flags;
 }
 
 static void model_compare(struct model_range r)
