@@ -189,6 +189,14 @@ ALWAYS_INLINE bool is_address(unsigned top, vaddr_t va)
     return unused_bits(top) == 0 || va == extended(top, va);
 }
 
+/* The same, with constants, of a space's. */
+ALWAYS_INLINE bool is_address_of(const struct space *space, vaddr_t va)
+{
+    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
+        return is_address(MMU_LEVELS_MIN - 1, va);
+    return is_address(MMU_LEVELS_MAX - 1, va);
+}
+
 /* Are all pages of a range addresses? The hole is not in the middle, either. */
 ALWAYS_INLINE bool are_addresses(unsigned top, vaddr_t va, vaddr_t last)
 {
@@ -264,10 +272,11 @@ ALWAYS_INLINE struct pte *pte_at(
     return pte_at_mirror(space, level, va, top_of(space));
 }
 
-/* Where a walk ends, and what stands there. */
+/* Where a walk ends, what stands there, and the entry that names the table,
+ * where that is not the root. */
 struct place {
     struct pte *entry;
-    struct pte e;
+    struct pte e, above;
     unsigned level;
 };
 
@@ -276,13 +285,14 @@ struct place {
 ALWAYS_INLINE struct place walk(
     const struct space *space, vaddr_t va, unsigned top)
 {
-    struct place p;
+    struct place p = {.level = top};
     UNROLL_4
-    for (p.level = top; p.level > 0; p.level--) {
+    for (; p.level > 0; p.level--) {
         p.entry = pte_at_mirror(space, p.level, va, top);
         p.e = pte_load(p.entry);
         if (!pte_is_table(p.e))
             return p;
+        p.above = p.e;
     }
     p.entry = pte_at_mirror(space, 0, va, top);
     p.e = pte_load(p.entry);
@@ -295,6 +305,7 @@ static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
     struct place p = {.e = pte_leaf(space->root, 0)};
     for (p.level = top_of(space);; p.level--) {
         struct pte *table = direct_address(pte_pfn(p.e));
+        p.above = p.e;
         p.entry = table + index_of(va, p.level);
         p.e = pte_load(p.entry);
         if (p.level == 0 || !pte_is_table(p.e))
@@ -305,10 +316,10 @@ static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
 /* Inlined once for each number of levels, so that shifts are constants. */
 ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
 {
-    if (unlikely(space->direct))
-        return walk_direct(space, va);
-    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
+    if (likely(space->shown == MMU_LEVELS_MIN - 1))
         return walk(space, va, MMU_LEVELS_MIN - 1);
+    if (MMU_LEVELS_MIN == MMU_LEVELS_MAX || space->direct)
+        return walk_direct(space, va);
     return walk(space, va, MMU_LEVELS_MAX - 1);
 }
 
@@ -665,6 +676,18 @@ ALWAYS_INLINE int range_check(
     return 0;
 }
 
+/* The same for one page. */
+ALWAYS_INLINE int page_check(const struct space *space, vaddr_t va)
+{
+    if (!is_page_aligned(va) || !is_address_of(space, va))
+        return VERSO_BAD_ARG;
+    if (va > UINTPTR_MAX - VERSO_PAGE_SIZE ||
+        (va >= space->mirror_first && va <= space->mirror_last) ||
+        (va >= paging.window && va < paging.window_end))
+        return VERSO_DENIED;
+    return 0;
+}
+
 /* Of a caller's own flags and frames: is there such a cache type, and so many
  * frames from the first on, for the machine to address? */
 static bool source_is_valid(pfn_t first, size_t pages, unsigned flags)
@@ -935,6 +958,37 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
         return err;
     lock_take(&space->lock);
     err = pages == 1 ? map_one(space, &m) : map_many(space, &m);
+    lock_drop(&space->lock);
+    return err;
+}
+
+/* A table is missing, or users come in. */
+static NO_INLINE int map_frame_other(
+    struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
+{
+    const struct map_state m = {va, 1, flags, {NULL, pfn, true}};
+    return map_many(space, &m);
+}
+
+int verso_i_paging_map_frame(
+    struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
+{
+    int err = page_check(space, va);
+    if (err == 0 && rights_are_refused(flags))
+        err = VERSO_DENIED;
+    if (err != 0)
+        return err;
+    lock_take(&space->lock);
+    const struct place p = find_place(space, va);
+    if (unlikely(p.level > 0 || (flags & VERSO_USER) != 0)) {
+        err = map_frame_other(space, va, pfn, flags);
+    } else if (pte_is_live(p.e)) {
+        err = VERSO_EXISTS;
+    } else {
+        frame_get(pte_pfn(p.above))->live++;
+        pte_store(p.entry, leaf_of(pfn, 0, flags));
+        frame_get(pfn)->link = (uint32_t)(va >> VERSO_PAGE_SHIFT);
+    }
     lock_drop(&space->lock);
     return err;
 }

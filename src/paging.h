@@ -46,6 +46,10 @@ void verso_i_flush_init(struct flush *batch, bool collect);
 
 int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
     unsigned flags, const struct paging_source *source);
+/* One page, whose frame is the caller's and has the cache type it is to have;
+ * as if chained. */
+int verso_i_paging_map_frame(
+    struct space *space, vaddr_t va, pfn_t pfn, unsigned flags);
 int verso_i_paging_unmap(
     struct space *space, vaddr_t va, size_t pages, struct flush *batch);
 /* With `holes`, pages that are not mapped are passed over. */
