@@ -58,12 +58,16 @@
  * all roots can then share them (is_kept). Elsewhere, as with two levels,
  * tables come and go.
  *
+ * A table of pages that is emptied stays hooked in, idle, until another one is:
+ * who maps and unmaps a few pages by turns finds it there. Drain gives it back,
+ * and so does who maps a range around it, where a large page may come to stand.
+ *
  * Invariants (verso_i_paging_check):
  *   1. entry N of the root names the root, and users may not use it; or it is
  *      0, where there is no mirror.
  *   2. an entry that names a table names a frame in state TABLE.
  *   3. the live count of a table is the number of its entries that are not 0.
- *   4. no table is empty but the root and those that are kept.
+ *   4. no table is empty but the root, those that are kept, and the idle one.
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
  *   6. the tables found by walking are as many as were counted.
@@ -95,6 +99,8 @@ struct space {
     vaddr_t base[MMU_LEVELS_MAX]; /* (c) where the mirror shows each level */
     size_t tables;                /* (s) the root included, the spare not */
     struct verso_chain spare;     /* (s) tables, all entries 0 */
+    vaddr_t idle_va;              /* (s) where the idle table is hooked in */
+    pfn_t idle;                   /* (s) it, if it is still empty; or none */
 };
 
 /* All of it constant after init, but for the flushes: lock of the space. */
@@ -559,26 +565,61 @@ static bool is_kept(const struct space *space, vaddr_t va)
            index_of(va, top_of(space)) - paging.kept < paging.kept_count;
 }
 
-/* `count` entries of the table that holds va's entry at `level` went away. An
- * empty table is unhooked, and so on upwards; the flush frees them. */
-static void live_drop(struct space *space, unsigned level, vaddr_t va,
-    size_t count, struct flush *batch)
+/* Unhooks the empty table that holds va's entry at `level`, and those above it
+ * that this empties; the flush frees them. */
+static void table_unhook(
+    struct space *space, unsigned level, vaddr_t va, struct flush *batch)
 {
-    for (; level < top_of(space); level++, count = 1) {
-        pfn_t pfn = table_of(space, level, va);
-        struct frame *table = frame_get(pfn);
-        VERSO_ASSERT(table->live >= count);
-        table->live = (uint16_t)(table->live - count);
-        if (table->live > 0)
-            return;
+    struct frame *above;
+    do {
         if (level + 1 == top_of(space) && is_kept(space, va))
             return;
-        pte_store(pte_at(space, level + 1, va), (struct pte){0});
-        flush_add_upper(space, batch, va, level + 1);
-        chain_push(&batch->tables, pfn);
-    }
-    struct frame *root = frame_get(table_of(space, level, va));
-    root->live = (uint16_t)(root->live - count);
+        chain_push(&batch->tables, table_of(space, level, va));
+        level++;
+        pte_store(pte_at(space, level, va), (struct pte){0});
+        flush_add_upper(space, batch, va, level);
+        above = frame_get(table_of(space, level, va));
+        above->live--;
+    } while (level < top_of(space) && above->live == 0);
+}
+
+/* The table of pages at *va was emptied: it is the idle one now. True if there
+ * was another one, still empty, to be unhooked: at *va. */
+static bool idle_replace(struct space *space, vaddr_t *va, pfn_t table)
+{
+    const pfn_t idle = space->idle;
+    const vaddr_t idle_va = space->idle_va;
+    if (likely(pfn_nr(idle) == pfn_nr(table)))
+        return false;
+    space->idle = table;
+    space->idle_va = *va;
+    *va = idle_va;
+    return !pfn_is_none(idle) && frame_get(idle)->live == 0;
+}
+
+/* `count` entries of the table that holds va's entry at `level` went away. */
+ALWAYS_INLINE void live_drop(struct space *space, unsigned level, vaddr_t va,
+    size_t count, struct flush *batch)
+{
+    const pfn_t pfn = table_of(space, level, va);
+    struct frame *table = frame_get(pfn);
+    VERSO_ASSERT(table->live >= count);
+    table->live = (uint16_t)(table->live - count);
+    if (table->live > 0 || level == top_of(space))
+        return;
+    if (level > 0 || idle_replace(space, &va, pfn))
+        table_unhook(space, level, va, batch);
+}
+
+/* Unhooks the idle table, if there is one. */
+static NO_INLINE void idle_drop(struct space *space)
+{
+    struct flush batch;
+    verso_i_flush_init(&batch, false);
+    if (!pfn_is_none(space->idle) && frame_get(space->idle)->live == 0)
+        table_unhook(space, 0, space->idle_va, &batch);
+    space->idle = PFN_NONE;
+    (void)flush_submit_locked(space, &batch);
 }
 
 /* ---- splitting ---- */
@@ -917,6 +958,9 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
 {
     struct verso_chain tables;
     size_t needed;
+    if (m->pages >= MMU_LEVEL_PAGES(1) &&
+        space->idle_va - m->va < bytes_of(m->pages))
+        idle_drop(space); /* a large page may take its place */
     struct place p = find_place(space, m->va);
     if (is_one_run(p, m->va, m->pages))
         return map_run(space, p.entry, m);
@@ -1378,6 +1422,7 @@ bool verso_i_paging_drain(void)
 {
     struct space *space = &paging.kernel;
     lock_take(&space->lock);
+    idle_drop(space);
     struct verso_chain spare = space->spare;
     space->spare = (struct verso_chain){PFN_NONE, 0};
     lock_drop(&space->lock);
@@ -1674,7 +1719,8 @@ static const char *check_table(
             (void *)va, level, live, table->live);
         return "paging.3: a table counts its live entries";
     }
-    if (live == 0 && !(level + 1 == space->top && is_kept(space, va)))
+    if (live == 0 && !(level + 1 == space->top && is_kept(space, va)) &&
+        table != frame_find(space->idle))
         return "paging.4: no table is empty";
     return NULL;
 }

@@ -783,6 +783,66 @@ TEST(a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once)
     CHECK(inject_calls() <= levels);
 }
 
+static void map_and_unmap(vaddr_t va)
+{
+    CHECK_OK(verso_map(va, NOWHERE, 1, VERSO_RW));
+    CHECK_OK(verso_unmap(va, 1));
+}
+
+/* pitfall 41: no table comes or goes, so that only the page is invalidated. */
+TEST(the_table_that_was_emptied_last_stays_hooked_in)
+{
+    struct verso_paging_stats first, last;
+    trim();
+    const size_t before = tables();
+    map_and_unmap(window());
+    verso_paging_stats(&first);
+    CHECK(first.tables > before);
+    for (unsigned i = 0; i < 100; i++)
+        map_and_unmap(PAGE_AT(i % 8));
+    verso_paging_stats(&last);
+    CHECK_EQ(last.invalidations - first.invalidations, 100);
+    CHECK_EQ(last.tables, first.tables);
+    CHECK_EQ(last.spare, first.spare);
+    CHECK(verso_check() == NULL);
+    trim();
+    CHECK_EQ(tables(), before);
+}
+
+/* One is idle, whichever way they are emptied. */
+TEST(a_second_table_that_is_emptied_takes_the_place_of_the_idle_one)
+{
+    struct verso_paging_stats one, two;
+    trim();
+    const size_t before = tables();
+    map_and_unmap(window());
+    verso_paging_stats(&one);
+    map_and_unmap(PAGE_AT(TABLE));
+    verso_paging_stats(&two);
+    CHECK_EQ(two.tables - two.spare, one.tables - one.spare);
+    CHECK(verso_check() == NULL);
+    CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_RW));
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, 1, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), TABLE + 1)); /* both in one flush */
+    verso_paging_stats(&two);
+    CHECK_EQ(two.tables - two.spare, one.tables - one.spare);
+    CHECK(verso_check() == NULL);
+    trim();
+    CHECK_EQ(tables(), before);
+}
+
+/* The idle table is no hindrance to what would be mapped without it. */
+TEST(an_idle_table_makes_room_for_a_large_page)
+{
+    const size_t pages = geometry_large_pages();
+    if (pages == 0)
+        SKIP("no large page to be had");
+    map_and_unmap(PAGE_AT(3));
+    CHECK_OK(verso_map(window(), NOWHERE, pages, VERSO_RW));
+    CHECK_EQ(page_size_at(window()), pages);
+    CHECK_OK(verso_unmap(window(), pages));
+}
+
 /* What an entry of the root covers. */
 static vaddr_t root_span(void)
 {
@@ -930,6 +990,7 @@ TEST(the_mirror_shows_the_new_table_where_one_was_replaced)
     uint32_t old_table = pfn_nr(paddr_to_pfn(m.pa));
     CHECK_EQ(geometry_entry_pfn(entry), pfn_nr(NOWHERE));
     CHECK_OK(verso_unmap(window(), 1));
+    map_and_unmap(PAGE_AT(2 * TABLE)); /* now that one is idle */
     CHECK(machine_probe((const volatile void *)entry, false));
     CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, 1, VERSO_RW)); /* the spare */
     CHECK_OK(verso_map(window(), pfn_add(NOWHERE, 9), 1, VERSO_RW));
@@ -1460,6 +1521,9 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
     tables_go_with_their_last_page,
     a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once,
+    the_table_that_was_emptied_last_stays_hooked_in,
+    a_second_table_that_is_emptied_takes_the_place_of_the_idle_one,
+    an_idle_table_makes_room_for_a_large_page,
     the_tables_below_the_root_stay_in_the_heap_and_nowhere_else,
     a_new_table_is_empty_whatever_its_frame_held,
     a_range_mapped_anew_shows_the_new_frames,
