@@ -15,7 +15,8 @@
  *   cpu_irq_save(), cpu_irq_restore(flags)
  *   cpu_relax()                 in a spin loop
  *   cpu_swap(word, value)       store and return the old value: atomic against
- *                               other CPUs and interrupts, acquires
+ *                               other CPUs and interrupts, acquires; a word
+ *                               is 0 or 1
  *   cpu_release(word, value)    store that releases
  *
  * mmu.h     included by paging.c (and test/conformance.c) only

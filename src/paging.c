@@ -83,12 +83,16 @@
  * mirror shows is each root's own: after a change of that kind a load keeps
  * nothing (space_keeps).
  *
+ * A table of pages that is emptied stays hooked in, idle, until another one is:
+ * who maps and unmaps a few pages by turns finds it there. Drain gives it back,
+ * and so does who maps a range around it, where a large page may come to stand.
+ *
  * Invariants (verso_i_paging_check):
  *   1. entry N of each root names that root, and users may not use it; or it
  *      is 0, where there is no mirror.
  *   2. an entry that names a table names a frame in state TABLE.
  *   3. the live count of a table is the number of its entries that are not 0.
- *   4. no table is empty but the root and those that are kept.
+ *   4. no table is empty but the root, those that are kept, and the idle one.
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
  *   6. a space's tables found by walking are as many as were counted.
@@ -336,6 +340,14 @@ ALWAYS_INLINE bool is_address(unsigned top, vaddr_t va)
     return unused_bits(top) == 0 || va == extended(top, va);
 }
 
+/* The same, with constants, of a space's. */
+ALWAYS_INLINE bool is_address_of(const struct space *space, vaddr_t va)
+{
+    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
+        return is_address(MMU_LEVELS_MIN - 1, va);
+    return is_address(MMU_LEVELS_MAX - 1, va);
+}
+
 /* Are all pages of a range addresses? The hole is not in the middle, either. */
 ALWAYS_INLINE bool are_addresses(unsigned top, vaddr_t va, vaddr_t last)
 {
@@ -417,15 +429,16 @@ ALWAYS_INLINE struct pte *pte_at_mirror(
 ALWAYS_INLINE struct pte *pte_at(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    if (unlikely(!space->by_mirror))
+    if (unlikely(space->shown == 0))
         return pte_at_direct(space, level, va);
     return pte_at_mirror(level, va, top_of(space));
 }
 
-/* Where a walk ends, and what stands there. */
+/* Where a walk ends, what stands there, and the entry that names the table,
+ * where that is not the root. */
 struct place {
     struct pte *entry;
-    struct pte e;
+    struct pte e, above;
     unsigned level;
 };
 
@@ -433,13 +446,14 @@ struct place {
  * constant where it is inlined. */
 ALWAYS_INLINE struct place walk(vaddr_t va, unsigned top)
 {
-    struct place p;
+    struct place p = {.level = top};
     UNROLL_4
-    for (p.level = top; p.level > 0; p.level--) {
+    for (; p.level > 0; p.level--) {
         p.entry = pte_at_mirror(p.level, va, top);
         p.e = pte_load(p.entry);
         if (!pte_is_table(p.e))
             return p;
+        p.above = p.e;
     }
     p.entry = pte_at_mirror(0, va, top);
     p.e = pte_load(p.entry);
@@ -451,6 +465,7 @@ static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
 {
     struct place p = {.e = pte_leaf(space->root, 0)};
     for (p.level = top_of(space);; p.level--) {
+        p.above = p.e;
         p.entry = entry_in(pte_pfn(p.e), p.level, va);
         p.e = pte_load(p.entry);
         if (p.level == 0 || !pte_is_table(p.e))
@@ -461,10 +476,10 @@ static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
 /* Inlined once for each number of levels, so that shifts are constants. */
 ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
 {
-    if (unlikely(!space->by_mirror))
-        return walk_direct(space, va);
-    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
+    if (likely(space->shown == MMU_LEVELS_MIN - 1))
         return walk(va, MMU_LEVELS_MIN - 1);
+    if (MMU_LEVELS_MIN == MMU_LEVELS_MAX || space->shown == 0)
+        return walk_direct(space, va);
     return walk(va, MMU_LEVELS_MAX - 1);
 }
 
@@ -595,8 +610,8 @@ static void scratch_close(pfn_t pfn, uintptr_t irq)
 static void turn_begin(struct space *space)
 {
     space->irq = cpu_irq_save();
-    space->by_mirror =
-        !paging.use_direct && pfn_nr(mmu_root()) == pfn_nr(space->root);
+    const bool loaded = pfn_nr(mmu_root()) == pfn_nr(space->root);
+    space->shown = loaded && !paging.use_direct ? paging.top : 0;
 }
 
 static void turn_end(struct space *space)
@@ -930,26 +945,61 @@ static bool is_kept(const struct space *space, vaddr_t va)
            index_of(va, top_of(space)) - paging.kept < paging.kept_count;
 }
 
-/* `count` entries of the table that holds va's entry at `level` went away. An
- * empty table is unhooked, and so on upwards; the flush frees them. */
-static void live_drop(struct space *space, unsigned level, vaddr_t va,
-    size_t count, struct flush *batch)
+/* Unhooks the empty table that holds va's entry at `level`, and those above it
+ * that this empties; the flush frees them. */
+static void table_unhook(
+    struct space *space, unsigned level, vaddr_t va, struct flush *batch)
 {
-    for (; level < top_of(space); level++, count = 1) {
-        pfn_t pfn = table_of(space, level, va);
-        struct frame *table = frame_get(pfn);
-        VERSO_ASSERT(table->live >= count);
-        table->live = (uint16_t)(table->live - count);
-        if (table->live > 0)
-            return;
+    struct frame *above;
+    do {
         if (level + 1 == top_of(space) && is_kept(space, va))
             return;
-        entry_put(space, level + 1, va, (struct pte){0});
-        flush_add_upper(space, batch, va, level + 1);
-        chain_push(&batch->tables, pfn);
-    }
-    struct frame *root = frame_get(table_of(space, level, va));
-    root->live = (uint16_t)(root->live - count);
+        chain_push(&batch->tables, table_of(space, level, va));
+        level++;
+        entry_put(space, level, va, (struct pte){0});
+        flush_add_upper(space, batch, va, level);
+        above = frame_get(table_of(space, level, va));
+        above->live--;
+    } while (level < top_of(space) && above->live == 0);
+}
+
+/* The table of pages at *va was emptied: it is the idle one now. True if there
+ * was another one, still empty, to be unhooked: at *va. */
+static bool idle_replace(struct space *space, vaddr_t *va, pfn_t table)
+{
+    const pfn_t idle = space->idle;
+    const vaddr_t idle_va = space->idle_va;
+    if (likely(pfn_nr(idle) == pfn_nr(table)))
+        return false;
+    space->idle = table;
+    space->idle_va = *va;
+    *va = idle_va;
+    return !pfn_is_none(idle) && frame_get(idle)->live == 0;
+}
+
+/* `count` entries of the table that holds va's entry at `level` went away. */
+ALWAYS_INLINE void live_drop(struct space *space, unsigned level, vaddr_t va,
+    size_t count, struct flush *batch)
+{
+    const pfn_t pfn = table_of(space, level, va);
+    struct frame *table = frame_get(pfn);
+    VERSO_ASSERT(table->live >= count);
+    table->live = (uint16_t)(table->live - count);
+    if (table->live > 0 || level == top_of(space))
+        return;
+    if (level > 0 || idle_replace(space, &va, pfn))
+        table_unhook(space, level, va, batch);
+}
+
+/* Unhooks the idle table, if there is one. */
+static NO_INLINE void idle_drop(struct space *space)
+{
+    struct flush batch;
+    verso_i_flush_init(&batch, false);
+    if (!pfn_is_none(space->idle) && frame_get(space->idle)->live == 0)
+        table_unhook(space, 0, space->idle_va, &batch);
+    space->idle = PFN_NONE;
+    (void)flush_submit_locked(space, &batch);
 }
 
 /* ---- splitting ---- */
@@ -1073,6 +1123,19 @@ ALWAYS_INLINE int range_check(
         (va <= paging.user_last && last >= paging.user_first) !=
             space->is_user ||
         (space->is_user && (va < paging.user_first || last > paging.user_last)))
+        return VERSO_DENIED;
+    return 0;
+}
+
+/* The same for one page. */
+ALWAYS_INLINE int page_check(const struct space *space, vaddr_t va)
+{
+    if (!is_page_aligned(va) || !is_address_of(space, va))
+        return VERSO_BAD_ARG;
+    if (va > UINTPTR_MAX - VERSO_PAGE_SIZE ||
+        (va >= paging.mirror_first && va <= paging.mirror_last) ||
+        (va >= paging.window && va < paging.window_end) ||
+        (va >= paging.user_first && va <= paging.user_last) != space->is_user)
         return VERSO_DENIED;
     return 0;
 }
@@ -1324,6 +1387,9 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
 {
     struct verso_chain tables;
     size_t needed;
+    if (m->pages >= MMU_LEVEL_PAGES(1) &&
+        space->idle_va - m->va < bytes_of(m->pages))
+        idle_drop(space); /* a large page may take its place */
     struct place p = find_place(space, m->va);
     if (is_one_run(p, m->va, m->pages))
         return map_run(space, p.entry, m);
@@ -1365,6 +1431,37 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
         return err;
     space_lock(space);
     err = pages == 1 ? map_one(space, &m) : map_many(space, &m);
+    space_unlock(space);
+    return err;
+}
+
+/* A table is missing, or users come in. */
+static NO_INLINE int map_frame_other(
+    struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
+{
+    const struct map_state m = {va, 1, flags, {NULL, pfn, true}};
+    return map_many(space, &m);
+}
+
+int verso_i_paging_map_frame(
+    struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
+{
+    int err = page_check(space, va);
+    if (err == 0 && rights_are_refused(flags))
+        err = VERSO_DENIED;
+    if (err != 0)
+        return err;
+    space_lock(space);
+    const struct place p = find_place(space, va);
+    if (unlikely(p.level > 0 || (flags & VERSO_USER) != 0)) {
+        err = map_frame_other(space, va, pfn, flags);
+    } else if (pte_is_live(p.e)) {
+        err = VERSO_EXISTS;
+    } else {
+        frame_get(pte_pfn(p.above))->live++;
+        pte_store(p.entry, leaf_of(space, pfn, 0, flags));
+        frame_get(pfn)->link = (uint32_t)(va >> VERSO_PAGE_SHIFT);
+    }
     space_unlock(space);
     return err;
 }
@@ -1690,7 +1787,7 @@ NO_INLINE int verso_i_paging_query(
 static const struct space *space_seen(void)
 {
     struct space *space = paging.now[cpu_number()];
-    space->by_mirror = !paging.use_direct;
+    space->shown = paging.use_direct ? 0 : paging.top;
     return space;
 }
 
@@ -1786,16 +1883,25 @@ int verso_protect(vaddr_t va, size_t pages, unsigned rights)
     return verso_space_protect(&paging.kernel, va, pages, rights);
 }
 
+/* Whatever is not usual. */
+static NO_INLINE int query_other(vaddr_t va, struct verso_mapping *mapping)
+{
+    return verso_i_paging_query(&paging.kernel, va, mapping);
+}
+
 int verso_query(vaddr_t va, struct verso_mapping *mapping)
 {
     const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
     struct space *space = &paging.kernel;
-    if (unlikely(!space->by_mirror || !lock_try(&space->lock)))
-        return verso_i_paging_query(space, va, mapping);
-    bool done = likely(top_of(space) == low) ? query_page(va, low, mapping)
-                                             : query_page(va, high, mapping);
+    bool done = false;
+    if (unlikely(!lock_try(&space->lock)))
+        return query_other(va, mapping);
+    if (likely(space->shown == low))
+        done = query_page(va, low, mapping);
+    else if (low != high && space->shown != 0)
+        done = query_page(va, high, mapping);
     lock_drop(&space->lock);
-    return likely(done) ? 0 : verso_i_paging_query(space, va, mapping);
+    return likely(done) ? 0 : query_other(va, mapping);
 }
 
 void verso_paging_stats(struct verso_paging_stats *stats)
@@ -1810,9 +1916,10 @@ void verso_paging_stats(struct verso_paging_stats *stats)
     lock_drop(&paging.kernel.lock);
 }
 
-/* Takes a space's spare tables away; the caller frees them. */
+/* Takes a space's idle and spare tables away; the caller frees them. */
 static void spare_take(struct space *space, struct verso_chain *into)
 {
+    idle_drop(space);
     while (space->spare.pages > 0)
         chain_push(into, chain_pop(&space->spare));
 }
@@ -1831,9 +1938,9 @@ bool verso_i_paging_drain(void)
     lock_take(&paging.kernel.lock);
     spare_take(&paging.kernel, &spare);
     for (struct space *s = paging.kernel.next; s != NULL; s = s->next) {
-        lock_take(&s->lock);
+        space_lock(s);
         spare_take(s, &spare);
-        lock_drop(&s->lock);
+        space_unlock(s);
     }
     lock_drop(&paging.kernel.lock);
     return chain_free(&spare);
@@ -1923,6 +2030,9 @@ bool verso_i_space_is_loaded(const struct space *space)
 void verso_i_space_fini(struct space *space)
 {
     struct verso_chain spare = {PFN_NONE, 0};
+    space_lock(space);
+    spare_take(space, &spare);
+    space_unlock(space);
     VERSO_VERIFY(
         space->tables == MMU_ROOT_FRAMES && !verso_i_space_is_loaded(space),
         "paging: the end of the space with root %#x, which has %zu tables%s",
@@ -1934,7 +2044,6 @@ void verso_i_space_fini(struct space *space)
         link = &(*link)->next;
     *link = space->next;
     id_give(space->id);
-    spare_take(space, &spare);
     lock_drop(&paging.kernel.lock);
     (void)chain_free(&spare);
     root_free(space->root);
@@ -2216,7 +2325,7 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.ids[0] = 1; /* the kernel's */
     space->lock.name = "space";
     paging.cache_lock.name = "cache types";
-    space->by_mirror = false;
+    space->shown = 0;
     space->global = paging.global;
     space->tables = MMU_ROOT_FRAMES;
     for (unsigned cpu = 0; cpu < CPU_COUNT_MAX; cpu++)
@@ -2256,7 +2365,7 @@ int verso_i_paging_init(const struct verso_boot *boot)
     mmu_cache_init();
     mmu_root_load(space->root);
     paging.on = true;
-    space->by_mirror = !boot->use_direct;
+    space->shown = boot->use_direct ? 0 : paging.top;
     paging.table_zone = boot->use_direct ? 0 : VERSO_ZONE_ANY;
     if (boot->window != 0)
         paging.window_entries = pte_at(space, 0, boot->window);
@@ -2329,7 +2438,8 @@ static const char *check_table(
     if (broken == NULL)
         broken = check_live(va, level, live, table);
     if (broken == NULL && live == 0 &&
-        !(level + 1 == paging.top && is_kept(space, va)))
+        !(level + 1 == paging.top && is_kept(space, va)) &&
+        table != frame_find(space->idle))
         return "paging.4: no table is empty";
     return broken;
 }

@@ -23,10 +23,14 @@ struct space {
     bool by_mirror; /* (s) how its tables are reached now */
     bool is_stale;  /* (i) what is cached under `id` must go when loaded */
     unsigned id;    /* (c) address-space identifier; 0: none of its own */
+    unsigned shown; /* (s) level of the root, if the mirror shows its tables
+                       now; else 0 */
     uint32_t seen_changes;    /* (i) paging.kernel_changes when loaded */
     uintptr_t irq;            /* (s) interrupts before the turn */
     size_t tables;            /* (s) the root included, spares not */
     struct verso_chain spare; /* (s) tables, all entries 0 */
+    vaddr_t idle_va;          /* (s) where the idle table is hooked in */
+    pfn_t idle;               /* (s) it, if it is still empty; or none */
     struct space *next;       /* (k) */
 };
 
@@ -74,6 +78,10 @@ void verso_i_flush_init(struct flush *batch, bool collect);
 
 int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
     unsigned flags, const struct paging_source *source);
+/* One page, whose frame is the caller's and has the cache type it is to have;
+ * as if chained. */
+int verso_i_paging_map_frame(
+    struct space *space, vaddr_t va, pfn_t pfn, unsigned flags);
 int verso_i_paging_unmap(
     struct space *space, vaddr_t va, size_t pages, struct flush *batch);
 /* With `holes`, pages that are not mapped are passed over. */

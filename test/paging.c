@@ -969,6 +969,66 @@ TEST(a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once)
     CHECK(inject_calls() <= levels);
 }
 
+static void map_and_unmap(vaddr_t va)
+{
+    CHECK_OK(verso_map(va, NOWHERE, 1, VERSO_RW));
+    CHECK_OK(verso_unmap(va, 1));
+}
+
+/* pitfall 41: no table comes or goes, so that only the page is invalidated. */
+TEST(the_table_that_was_emptied_last_stays_hooked_in)
+{
+    struct verso_paging_stats first, last;
+    trim();
+    const size_t before = tables();
+    map_and_unmap(window());
+    verso_paging_stats(&first);
+    CHECK(first.tables > before);
+    for (unsigned i = 0; i < 100; i++)
+        map_and_unmap(PAGE_AT(i % 8));
+    verso_paging_stats(&last);
+    CHECK_EQ(last.invalidations - first.invalidations, 100);
+    CHECK_EQ(last.tables, first.tables);
+    CHECK_EQ(last.spare, first.spare);
+    CHECK(verso_check() == NULL);
+    trim();
+    CHECK_EQ(tables(), before);
+}
+
+/* One is idle, whichever way they are emptied. */
+TEST(a_second_table_that_is_emptied_takes_the_place_of_the_idle_one)
+{
+    struct verso_paging_stats one, two;
+    trim();
+    const size_t before = tables();
+    map_and_unmap(window());
+    verso_paging_stats(&one);
+    map_and_unmap(PAGE_AT(TABLE));
+    verso_paging_stats(&two);
+    CHECK_EQ(two.tables - two.spare, one.tables - one.spare);
+    CHECK(verso_check() == NULL);
+    CHECK_OK(verso_map(window(), NOWHERE, 1, VERSO_RW));
+    CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, 1, VERSO_RW));
+    CHECK_OK(verso_unmap(window(), TABLE + 1)); /* both in one flush */
+    verso_paging_stats(&two);
+    CHECK_EQ(two.tables - two.spare, one.tables - one.spare);
+    CHECK(verso_check() == NULL);
+    trim();
+    CHECK_EQ(tables(), before);
+}
+
+/* The idle table is no hindrance to what would be mapped without it. */
+TEST(an_idle_table_makes_room_for_a_large_page)
+{
+    const size_t pages = geometry_large_pages();
+    if (pages == 0)
+        SKIP("no large page to be had");
+    map_and_unmap(PAGE_AT(3));
+    CHECK_OK(verso_map(window(), NOWHERE, pages, VERSO_RW));
+    CHECK_EQ(page_size_at(window()), pages);
+    CHECK_OK(verso_unmap(window(), pages));
+}
+
 /* What an entry of the root covers. */
 static vaddr_t root_span(void)
 {
@@ -1116,6 +1176,7 @@ TEST(the_mirror_shows_the_new_table_where_one_was_replaced)
     uint32_t old_table = pfn_nr(paddr_to_pfn(m.pa));
     CHECK_EQ(geometry_entry_pfn(entry), pfn_nr(NOWHERE));
     CHECK_OK(verso_unmap(window(), 1));
+    map_and_unmap(PAGE_AT(2 * TABLE)); /* now that one is idle */
     CHECK(machine_probe((const volatile void *)entry, false));
     CHECK_OK(verso_map(PAGE_AT(TABLE), NOWHERE, 1, VERSO_RW)); /* the spare */
     CHECK_OK(verso_map(window(), pfn_add(NOWHERE, 9), 1, VERSO_RW));
@@ -1370,7 +1431,7 @@ TEST(a_split_that_finds_no_table_leaves_the_large_pages)
 
 static struct {
     uint32_t pfn[MODEL_PAGES]; /* 0: nothing */
-    unsigned char flags[MODEL_PAGES];
+    unsigned short flags[MODEL_PAGES];
 } model;
 
 struct model_range {
@@ -1403,9 +1464,9 @@ static struct model_range model_range(void)
 
 static unsigned model_rights(void)
 {
-    static const unsigned char rights[] = {
+    static const unsigned short rights[] = {
         0, VERSO_READ, VERSO_RW, VERSO_RX, VERSO_RW | VERSO_USER};
-    return rights[test_random_below(sizeof(rights))];
+    return rights[test_random_below(ARRAY_COUNT(rights))];
 }
 
 static size_t model_live(struct model_range r)
@@ -1431,7 +1492,7 @@ static void model_map(struct model_range r)
     CHECK_EQ(err, model_live(r) ? VERSO_EXISTS : VERSO_OK);
     for (size_t i = 0; err == VERSO_OK && i < r.pages; i++) {
         model.pfn[r.from + i] = first + (by_list ? 3 : 1) * (uint32_t)i;
-        model.flags[r.from + i] = (unsigned char)flags;
+        model.flags[r.from + i] = (unsigned short)flags;
     }
 }
 
@@ -1448,7 +1509,7 @@ static void model_protect(struct model_range r)
     int err = verso_protect(PAGE_AT(r.from), r.pages, flags);
     CHECK_EQ(err, model_live(r) == r.pages ? VERSO_OK : VERSO_ABSENT);
     for (size_t i = r.from; err == VERSO_OK && i < r.from + r.pages; i++)
-        model.flags[i] = (unsigned char)flags;
+        model.flags[i] = (unsigned short)flags;
 }
 
 static void model_compare(struct model_range r)
@@ -1523,7 +1584,7 @@ static uint32_t flush_a_page(void)
 static volatile uint32_t *flush_counter(void)
 {
     volatile uint32_t *word = (volatile uint32_t *)(void *)verso_space_kernel();
-    for (size_t i = 0; i < 64; i++) {
+    for (size_t i = 0; i < 128; i++) {
         uint32_t before = word[i], flush = flush_a_page();
         if (word[i] == before + 1 && flush == word[i])
             return &word[i];
@@ -1652,6 +1713,9 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
     tables_go_with_their_last_page,
     a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once,
+    the_table_that_was_emptied_last_stays_hooked_in,
+    a_second_table_that_is_emptied_takes_the_place_of_the_idle_one,
+    an_idle_table_makes_room_for_a_large_page,
     the_tables_below_the_root_stay_in_the_heap_and_nowhere_else,
     a_new_table_is_empty_whatever_its_frame_held,
     a_range_mapped_anew_shows_the_new_frames,

@@ -113,12 +113,12 @@ const char *verso_err_name(int err);
 #define VERSO_READ  0x01u
 #define VERSO_WRITE 0x02u
 #define VERSO_USER  0x04u
-#define VERSO_EXEC  0x40u
-#define VERSO_WX    0x80u
+#define VERSO_EXEC  0x400u
+#define VERSO_WX    0x800u
 #define VERSO_RW    (VERSO_READ | VERSO_WRITE)
 #define VERSO_RX    (VERSO_READ | VERSO_EXEC)
 
-#define VERSO_RIGHTS_MASK 0xc7u
+#define VERSO_RIGHTS_MASK 0xc07u
 
 /*
  * Cache type of a mapping: one of them in bits 3..5 of the same word. Writes to
