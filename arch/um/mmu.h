@@ -71,6 +71,11 @@ static inline bool mmu_has_invalidate_id(void)
     return MMU_IDS > 0 && um_has_invalidate_id();
 }
 
+/* All cache types are only compared. */
+static inline void mmu_cache_init(void)
+{
+}
+
 static inline void mmu_root_load(pfn_t root)
 {
     um_root_load(pfn_nr(root));
