@@ -68,6 +68,16 @@ vaddr_t verso_i_area_usable(const struct mem_area *area, size_t *pages)
     return area->start + bytes_of(below);
 }
 
+/* Of an address in the area: does it lie in a guard page? */
+ALWAYS_INLINE bool is_guard(const struct mem_area *area, vaddr_t va)
+{
+    size_t pages;
+    if (likely((area->flags & VERSO_AREA_GUARD) == 0))
+        return false;
+    vaddr_t start = verso_i_area_usable(area, &pages);
+    return va - start >= bytes_of(pages);
+}
+
 static vaddr_t area_end(const struct mem_area *area)
 {
     return area->start + bytes_of(area->pages);
@@ -246,13 +256,18 @@ ALWAYS_INLINE uint32_t bin_find(const struct area_map *map, size_t pages)
 
 /* ---- finding ---- */
 
-uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
+ALWAYS_INLINE uint32_t area_find(const struct area_map *map, vaddr_t va)
 {
     uint32_t word = index_find(map, va);
     uint32_t node = pagemap_node(word);
     if (pagemap_is_slab(word))
         return ((const struct area_override *)node_get(node))->area;
     return node;
+}
+
+uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
+{
+    return area_find(map, va);
 }
 
 /* What a request asks for, in the form the search wants. */
@@ -1167,17 +1182,15 @@ int verso_i_area_touch(struct area_map *map, vaddr_t va, unsigned wanted)
     if (va - map->start >= bytes_of(map->pages))
         return VERSO_ABSENT;
     lock_take(&map->lock);
-    uint32_t node = verso_i_area_find(map, va);
+    uint32_t node = area_find(map, va);
     if (unlikely(node == NODE_NONE)) {
         lock_drop(&map->lock);
         return VERSO_ABSENT;
     }
     const struct mem_area *area = area_get(node);
-    size_t pages;
-    vaddr_t start = verso_i_area_usable(area, &pages);
     unsigned flags = area->flags;
     bool ours = area->kind == KIND_AREA && (flags & VERSO_AREA_LAZY) != 0 &&
-                va - start < bytes_of(pages) && (flags & wanted) == wanted;
+                (flags & wanted) == wanted && !is_guard(area, va);
     lock_drop(&map->lock);
     if (!ours)
         return VERSO_ABSENT;
