@@ -31,7 +31,7 @@ BENCH_JSON := build/bench$(if $(filter x86,$(ARCH)),,-$(ARCH)).json
 
 # What only makes a difference to one of them; and what does not boot a kernel is
 # tested once.
-TESTS_64 := $(patsubst %,test/%.t,qemu-6G qemu-16G qemu-max-direct qemu-q35 \
+TESTS_64 := $(patsubst %,test/%.t,qemu-6G qemu-max-direct qemu-q35 \
 	qemu-microvm)
 ifeq ($(WIDTH),64)
 TESTS := $(filter test/qemu-% test/oracle% test/same% test/traces% \
