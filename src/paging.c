@@ -63,7 +63,7 @@
  *      0, where there is no mirror.
  *   2. an entry that names a table names a frame in state TABLE.
  *   3. the live count of a table is the number of its entries that are not 0.
- *   4. no table is empty but the root and those that are kept.
+ *   4. no table is empty but the root's and those that are kept.
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
  *   6. the tables found by walking are as many as were counted.
@@ -82,10 +82,14 @@
 
 #include <mmu.h>
 
+/* Frames that a root takes, and entries in one of them. */
+#define ROOT_PAGES    (MMU_ROOT_FRAMES + MMU_ROOT_BESIDE)
+#define FRAME_ENTRIES (VERSO_PAGE_SIZE / sizeof(struct pte))
+
 /* Keys: (s) the space's lock; (c) constant after init. */
 struct space {
     struct lock lock;
-    pfn_t root;           /* (c) */
+    pfn_t root;           /* (c) its first frame */
     unsigned top;         /* (c) level of the root */
     bool direct;          /* (c) accessor: the direct map, or the mirror */
     bool has_mirror;      /* (c) */
@@ -107,8 +111,9 @@ static struct {
     bool on;
     bool large[MMU_LEVELS_MAX];
     bool global;             /* pages that users cannot reach are */
+    bool exec;               /* execution can be forbidden */
     size_t kept, kept_count; /* entries of the root: their tables stay */
-    unsigned table_zone;
+    unsigned table_zone, root_zone;
     uint32_t flush;   /* number of the last one submitted, and done */
     unsigned batches; /* that hold something, not submitted yet */
     size_t invalidations, flushes;
@@ -231,9 +236,26 @@ static size_t pages_to_end(vaddr_t va, unsigned level)
     return (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
 }
 
+/* A constant where all machines of a port are alike. */
+ALWAYS_INLINE bool exec_is_enforced(void)
+{
+    return MMU_EXEC_ASKED ? paging.exec : MMU_EXEC_ENFORCED;
+}
+
+/* Less what this machine does not know. */
+ALWAYS_INLINE pte_raw_t known(pte_raw_t raw)
+{
+    return exec_is_enforced() ? raw : pte_executable(raw);
+}
+
+ALWAYS_INLINE pte_raw_t leaf_bits(unsigned level, unsigned flags)
+{
+    return known(pte_bits(level, flags, paging.global));
+}
+
 ALWAYS_INLINE struct pte leaf_of(pfn_t pfn, unsigned level, unsigned flags)
 {
-    return pte_leaf(pfn, pte_bits(level, flags, paging.global));
+    return pte_leaf(pfn, leaf_bits(level, flags));
 }
 
 static NO_INLINE struct pte *pte_at_direct(
@@ -511,6 +533,27 @@ static pfn_t table_take(struct space *space)
     return table;
 }
 
+/* A root without entries, and what the machine wants beside it, in a row. */
+static pfn_t root_take(struct space *space)
+{
+    if (ROOT_PAGES == 1)
+        return table_take(space);
+    const pfn_t root = verso_frame_alloc_run(ROOT_PAGES, paging.root_zone);
+    if (pfn_is_none(root))
+        return PFN_NONE;
+    for (size_t i = 0; i < ROOT_PAGES; i++) {
+        struct frame *frame = frame_get(pfn_add(root, i));
+        clear_locked(pfn_add(root, i));
+        frame->state = FRAME_TABLE;
+        frame->live = 0;
+    }
+    if (MMU_ROOT_BESIDE != 0) {
+        mmu_root_beside(window_open(pfn_add(root, MMU_ROOT_FRAMES)), root);
+        window_close(pfn_add(root, MMU_ROOT_FRAMES));
+    }
+    return root;
+}
+
 /* All `count` tables or none. */
 static int tables_take(
     struct space *space, size_t count, struct verso_chain *tables)
@@ -762,7 +805,7 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
 ALWAYS_INLINE void source_store(
     struct map_state *m, struct pte *entry, size_t count, unsigned level)
 {
-    const pte_raw_t bits = pte_bits(level, m->flags, paging.global);
+    const pte_raw_t bits = leaf_bits(level, m->flags);
     struct paging_source *s = &m->source;
     size_t each = MMU_LEVEL_PAGES(level);
     if (s->list != NULL) {
@@ -1118,7 +1161,7 @@ int verso_i_paging_protect(
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-        pte_raw_t bits = pte_bits(level, rights, paging.global);
+        pte_raw_t bits = leaf_bits(level, rights);
         pte_raw_t changed = level == 0 && is_full(space, va)
                                 ? protect_run(entry, count, bits, true)
                                 : protect_run(entry, count, bits, false);
@@ -1195,7 +1238,7 @@ ALWAYS_INLINE void mapping_fill(
         paddr_make(paddr_raw(pfn_to_paddr(pte_pfn(e))) + (verso_phys_t)offset);
     mapping->flags = pte_flags(e);
     mapping->state =
-        pte_state(e) | (MMU_EXEC_ENFORCED ? VERSO_MAPPED_EXEC_ENFORCED : 0);
+        pte_state(e) | (exec_is_enforced() ? VERSO_MAPPED_EXEC_ENFORCED : 0);
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
@@ -1239,7 +1282,7 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
 {
     struct verso_mapping m;
-    if (!MMU_EXEC_ENFORCED)
+    if (!exec_is_enforced())
         wanted &= ~VERSO_EXEC;
     if (verso_i_paging_query(space, va, &m) != 0 ||
         (m.state & VERSO_MAPPED_PRESENT) == 0 || (m.flags & wanted) != wanted)
@@ -1403,6 +1446,24 @@ static void fixed_check_cache(const struct verso_fixed *fixed, size_t count)
                 fixed[j].name, fixed[i].name, (unsigned long long)fixed[i].pa);
 }
 
+/* Do all frames of a zone end there or below? */
+static bool zone_is_below(
+    const struct verso_boot *boot, unsigned zone, uint64_t limit)
+{
+    const uint64_t end = boot->zone_limit[zone];
+    return limit == 0 || (end != 0 && end <= limit) ||
+           boot->frame_count <= limit >> VERSO_PAGE_SHIFT;
+}
+
+/* The highest zone from which roots can come. */
+static unsigned root_zone(const struct verso_boot *boot)
+{
+    unsigned zone = VERSO_ZONE_ANY;
+    while (zone > 0 && !zone_is_below(boot, zone, MMU_ROOT_LIMIT))
+        zone--;
+    return zone;
+}
+
 /* Heap, window and fixed mappings keep out of each other's way; where two fixed
  * mappings meet, mapping the second says so. */
 static void layout_check(const struct verso_boot *boot)
@@ -1413,6 +1474,9 @@ static void layout_check(const struct verso_boot *boot)
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
         (unsigned long long)boot->direct_bytes, boot->frame_count);
+    VERSO_VERIFY(zone_is_below(boot, 0, MMU_ROOT_LIMIT),
+        "paging: of %zu frames zone 0 has some above %llx: no place for roots",
+        boot->frame_count, (unsigned long long)MMU_ROOT_LIMIT);
     VERSO_VERIFY(
         heap == 0 || are_addresses(top_of(&paging.kernel), boot->heap_start,
                          boot->heap_start + (vaddr_t)(heap - 1)),
@@ -1520,11 +1584,13 @@ static void init_from(const struct verso_boot *boot, struct space *space)
             space->has_mirror = false;
     }
     paging.global = mmu_has_global();
+    paging.exec = mmu_enforces_exec();
     paging.table_zone = 0;
+    paging.root_zone = 0;
     space->lock.name = "space";
     space->top = mmu_levels() - 1;
     space->direct = true;
-    space->tables = MMU_ROOT_FRAMES;
+    space->tables = ROOT_PAGES;
     mirror_init(
         space, boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
     for (size_t i = 0; i < boot->fixed_count; i++)
@@ -1537,7 +1603,8 @@ static void mirror_hook(struct space *space)
 {
     struct pte *self = pte_at(space, space->top, mirror_start(space));
     for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
-        pte_store(&self[i], pte_mirror(pfn_add(space->root, i)));
+        pte_store(&self[i],
+            (struct pte){known(pte_mirror(pfn_add(space->root, i)).raw)});
     live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
 }
 
@@ -1545,7 +1612,7 @@ int verso_i_paging_init(const struct verso_boot *boot)
 {
     struct space *space = &paging.kernel;
     init_from(boot, space);
-    space->root = table_take(space);
+    space->root = root_take(space);
     if (pfn_is_none(space->root))
         return VERSO_NO_MEMORY;
     for (size_t i = 0; i < boot->fixed_count; i++)
@@ -1561,6 +1628,7 @@ int verso_i_paging_init(const struct verso_boot *boot)
     paging.on = true;
     space->direct = boot->use_direct;
     paging.table_zone = boot->use_direct ? 0 : VERSO_ZONE_ANY;
+    paging.root_zone = boot->use_direct ? 0 : root_zone(boot);
     return 0;
 }
 
@@ -1586,14 +1654,15 @@ static const char *check_entry(unsigned level, struct pte e)
     return NULL;
 }
 
-/* The table whose first entry is that of va at this level. */
+/* The table whose first entry is that of va at this level; of a root of several
+ * frames, the one of them. */
 static const char *check_table(
     const struct space *space, unsigned level, vaddr_t va)
 {
     const struct pte *entries = pte_at(space, level, va);
     const struct frame *table = frame_get(table_of(space, level, va));
     size_t live = 0;
-    for (size_t i = 0; i < MMU_ENTRIES(level); i++) {
+    for (size_t i = 0; i < FRAME_ENTRIES; i++) {
         struct pte e = pte_load(&entries[i]);
         if (!pte_is_live(e))
             continue;
@@ -1610,7 +1679,8 @@ static const char *check_table(
             (void *)va, level, live, table->live);
         return "paging.3: a table counts its live entries";
     }
-    if (live == 0 && !(level + 1 == space->top && is_kept(space, va)))
+    if (live == 0 && level != space->top &&
+        !(level + 1 == space->top && is_kept(space, va)))
         return "paging.4: no table is empty";
     return NULL;
 }
@@ -1640,7 +1710,7 @@ static vaddr_t entry_end(const struct space *space, vaddr_t va, unsigned level)
 static vaddr_t entry_next(const struct space *space, vaddr_t va, unsigned level,
     const struct pte *entry)
 {
-    const vaddr_t inside = step_of(level) * MMU_ENTRIES(level) - 1;
+    const vaddr_t inside = step_of(level) * FRAME_ENTRIES - 1;
     if (level == 0)
         return entry_end(space, va, 1); /* no other one of this table */
     do {
@@ -1653,7 +1723,7 @@ static vaddr_t entry_next(const struct space *space, vaddr_t va, unsigned level,
 const char *verso_i_paging_check(void)
 {
     const struct space *space = &paging.kernel;
-    size_t tables = 0;
+    size_t tables = MMU_ROOT_BESIDE;
     vaddr_t va = 0;
     const char *broken = check_mirror(space);
     do {
@@ -1665,10 +1735,10 @@ const char *verso_i_paging_check(void)
         }
         /* the tables that begin here */
         for (unsigned l = level; broken == NULL && l <= space->top; l++) {
-            if ((va & (step_of(l) * MMU_ENTRIES(l) - 1)) != 0)
+            if ((va & (step_of(l) * FRAME_ENTRIES - 1)) != 0)
                 break;
             broken = check_table(space, l, va);
-            tables += l == space->top ? MMU_ROOT_FRAMES : 1;
+            tables++;
         }
         va = entry_next(space, va, level, entry);
     } while (va != 0 && broken == NULL);
@@ -1775,8 +1845,8 @@ void verso_i_paging_report_tables(vaddr_t from)
         space->tables, (unsigned long long)paddr_raw(pfn_to_paddr(space->root)),
         space->has_mirror ? "" : "no ", (void *)mirror_start(space),
         space->direct ? ", reached through the direct map" : "",
-        MMU_EXEC_ENFORCED ? ""
-                          : "; x is declared, this machine cannot forbid it");
+        exec_is_enforced() ? ""
+                           : "; x is declared, this machine cannot forbid it");
 }
 
 void verso_i_paging_report(void)

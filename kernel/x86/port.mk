@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
-# Included by the Makefile with ARCH=x86, and by kernel/x86_64/port.mk: how these
-# ports are compiled, linked and run. kernel/x86 is for both, its directories 32
-# and 64 for one of them.
+# Included by the Makefile with ARCH=x86, and by port.mk of kernel/x86pae and
+# kernel/x86_64: how these ports are compiled, linked and run. kernel/x86 is for
+# all of them, its directories 32 and 64 as wide as their names.
 
 WIDTH ?= 32
-PORT := x86
+PORT ?= x86
 KERNEL_DIRS := kernel/x86 kernel/x86/$(WIDTH)
 
 # No more alignment of the stack than a word: there is no SSE here.

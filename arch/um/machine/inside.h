@@ -55,7 +55,8 @@ struct um_machine {
     int fd;
     unsigned char *ram;
     bool on, user;
-    um_phys_t root;
+    um_phys_t root;              /* where the entries to start with stand */
+    um_entry_t start[UM_STARTS]; /* those, as they were; or the root's frame */
 
     struct um_cache tlb;   /* translations, of 4 KiB each */
     struct um_cache upper; /* entries for tables */
@@ -131,6 +132,8 @@ void um_cache_clear(struct um_cache *cache);
 
 /* tlb.c */
 bool um_is_ram(um_phys_t pa);
+/* The table that a walk of va starts with; 0: there is none. */
+um_phys_t um_root_of(uintptr_t va);
 /* Where an entry stands physically; 0 if it is in no RAM of ours. */
 um_phys_t um_place_of(const um_entry_t *at);
 um_entry_t *um_entry_at(um_phys_t pa);

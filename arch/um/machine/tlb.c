@@ -308,7 +308,7 @@ um_entry_t *um_entry_at(um_phys_t pa)
 
 void um_set(um_phys_t place, um_entry_t bits)
 {
-    (void)__atomic_fetch_or(um_entry_at(place), bits, __ATOMIC_SEQ_CST);
+    (void)__sync_fetch_and_or(um_entry_at(place), bits);
 }
 
 um_phys_t um_place_of(const um_entry_t *at)
@@ -336,7 +336,7 @@ static void table_check(um_phys_t table, uintptr_t va)
 /* Bits of a present entry that must be 0 and are not. */
 static bool is_reserved(um_entry_t entry, unsigned level)
 {
-    um_entry_t zero = UM_ENTRY_HIGH;
+    um_entry_t zero = UM_ENTRY_HIGH | (um_enforces_exec() ? 0 : UM_ENTRY_NX);
     if (level > 0 && (entry & UM_ENTRY_PS))
         zero |= um_has_large(level)
                     ? (um_span(level) - 1) & UM_ENTRY_FRAME & ~UM_ENTRY_PAT
@@ -349,6 +349,13 @@ static um_entry_t limited(um_entry_t entry, um_entry_t above)
 {
     um_entry_t rights = granted(entry) & granted(above);
     return (entry & ~UM_ENTRY_RIGHTS) | (rights ^ UM_ENTRY_NX);
+}
+
+um_phys_t um_root_of(uintptr_t va)
+{
+    const um_entry_t start =
+        um.start[UM_STARTS == 1 ? 0 : va >> um_shift(UM_LEVELS)];
+    return start & UM_ENTRY_P ? start & UM_ENTRY_FRAME : 0;
 }
 
 /* Starts at the root, or below the lowest cached entry. */
@@ -367,7 +374,7 @@ static um_phys_t look_start(
         *above = c->entry;
         return c->entry & UM_ENTRY_FRAME;
     }
-    return um.root;
+    return um_root_of(va);
 }
 
 void um_look(uintptr_t va, bool is_walk, struct um_look *look)
@@ -378,6 +385,9 @@ void um_look(uintptr_t va, bool is_walk, struct um_look *look)
     um_entry_t above, entry;
     um_phys_t table = look_start(va, is_walk, &above, look);
     unsigned level = look->top;
+    look->level = level;
+    if (table == 0)
+        return;
     for (;; level--) {
         if (is_walk)
             table_check(table, va);
