@@ -5,7 +5,7 @@
 # all of them, its directories 32 and 64 as wide as their names.
 
 WIDTH ?= 32
-PORT ?= x86
+PORT := x86
 KERNEL_DIRS := kernel/x86 kernel/x86/$(WIDTH)
 
 # No more alignment of the stack than a word: there is no SSE here.
@@ -33,9 +33,10 @@ BENCH_JSON := build/bench$(if $(filter x86,$(ARCH)),,-$(ARCH)).json
 # tested once.
 TESTS_64 := $(patsubst %,test/%.t,qemu-6G qemu-max-direct qemu-q35 \
 	qemu-microvm)
+TESTS_PAE := $(patsubst %,test/%.t,pae qemu-no-nx)
 ifeq ($(WIDTH),64)
-TESTS := $(filter test/qemu-% test/oracle% test/same% test/traces% \
-	test/fault-report%,$(TESTS))
+TESTS := $(filter-out $(TESTS_PAE),$(filter test/qemu-% test/oracle% \
+	test/same% test/traces% test/fault-report%,$(TESTS)))
 else
-TESTS := $(filter-out $(TESTS_64),$(TESTS))
+TESTS := $(filter-out $(TESTS_64) $(TESTS_PAE),$(TESTS))
 endif
