@@ -538,7 +538,10 @@ static pfn_t root_take(struct space *space)
 {
     if (ROOT_PAGES == 1)
         return table_take(space);
-    const pfn_t root = verso_frame_alloc_run(ROOT_PAGES, paging.root_zone);
+    const unsigned zone = paging.table_zone < paging.root_zone
+                              ? paging.table_zone
+                              : paging.root_zone;
+    const pfn_t root = verso_frame_alloc_run(ROOT_PAGES, zone);
     if (pfn_is_none(root))
         return PFN_NONE;
     for (size_t i = 0; i < ROOT_PAGES; i++) {
@@ -1470,13 +1473,13 @@ static void layout_check(const struct verso_boot *boot)
 {
     const uint64_t heap = (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT;
     const uint64_t window = boot->window != 0 ? bytes_of(CPU_COUNT_MAX) : 0;
+    VERSO_VERIFY(zone_is_below(boot, 0, MMU_ROOT_LIMIT),
+        "paging: of %zu frames zone 0 has some above %llx: no place for roots",
+        boot->frame_count, (unsigned long long)MMU_ROOT_LIMIT);
     VERSO_VERIFY(window != 0 || boot->direct_bytes >> VERSO_PAGE_SHIFT >=
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
         (unsigned long long)boot->direct_bytes, boot->frame_count);
-    VERSO_VERIFY(zone_is_below(boot, 0, MMU_ROOT_LIMIT),
-        "paging: of %zu frames zone 0 has some above %llx: no place for roots",
-        boot->frame_count, (unsigned long long)MMU_ROOT_LIMIT);
     VERSO_VERIFY(
         heap == 0 || are_addresses(top_of(&paging.kernel), boot->heap_start,
                          boot->heap_start + (vaddr_t)(heap - 1)),
@@ -1586,7 +1589,7 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.global = mmu_has_global();
     paging.exec = mmu_enforces_exec();
     paging.table_zone = 0;
-    paging.root_zone = 0;
+    paging.root_zone = root_zone(boot);
     space->lock.name = "space";
     space->top = mmu_levels() - 1;
     space->direct = true;
@@ -1628,7 +1631,6 @@ int verso_i_paging_init(const struct verso_boot *boot)
     paging.on = true;
     space->direct = boot->use_direct;
     paging.table_zone = boot->use_direct ? 0 : VERSO_ZONE_ANY;
-    paging.root_zone = boot->use_direct ? 0 : root_zone(boot);
     return 0;
 }
 
