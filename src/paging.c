@@ -22,7 +22,8 @@
  * more levels the walk may go through entry N twice, and end two levels early,
  * and so on; the root is found by going through nothing else.
  * Where addresses are narrower than pointers, their upper bits repeat the
- * highest one that is translated, which may be N's.
+ * highest one that is translated, which may be N's. A root may be several frames
+ * in a row: as many entries from N on name them, one each, and all else holds.
  *
  * The other accessor, for kernels that map all tables at a fixed distance from
  * their physical address, follows the entries instead. pte_at() chooses.

@@ -72,7 +72,7 @@ RUNS = {  # words, QEMU's flags, memory, geometry, seeds
         ("mirror", [], "", "64M", PAE, (1, 2, 3)),
         ("mirror, tables above 4 GiB", [], "", "6G", PAE, (4, 5)),
         ("direct map", ["accessor=direct"], "", "64M", PAE, (6, 7)),
-        ("mirror, nothing global", [], "-cpu qemu32,+nx,-pge", "64M", PAE, (8,)),
+        ("mirror, nothing global", [], "-cpu qemu64,-pge", "64M", PAE, (8,)),
         ("mirror, no NX", [], "-cpu qemu32", "64M", PAE_WITHOUT_NX, (9,)),
     ],
     "x86_64": [

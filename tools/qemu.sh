@@ -83,14 +83,10 @@ fi
 program=qemu-system-i386
 bits=$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')
 if [ "$ISO" = efi ] || [ "$bits" = 2 ]; then program=qemu-system-x86_64; fi
-# PAE: the 64-bit program, for the 32-bit one (7.2) reads a table above 4 GiB where
-# the lower half of its address says; a 32-bit processor, which has 36 address
-# lines and forbids execution if asked. QEMU_FLAGS may name another.
+# PAE: the 32-bit program (7.2) reads a table above 4 GiB where the lower half of its
+# address says; and the usual processor of this one can forbid execution.
 case $kernel in
-*/x86pae/*)
-    program=qemu-system-x86_64
-    set -- "$@" -cpu qemu32,+nx,+pse36
-    ;;
+*/x86pae/*) program=qemu-system-x86_64 ;;
 esac
 machine=${MACHINE:-pc}
 if [ "$machine" = microvm ]; then machine=microvm,isa-serial=on; fi

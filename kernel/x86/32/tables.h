@@ -7,7 +7,7 @@
 #define KERNEL_X86_TABLES_H
 
 #if VERSO_X86_PAE
-#define TABLES_KIND  "x86, 32-bit, PAE"
+#define TABLES_KIND  "x86pae, 32-bit with PAE"
 #define TABLES_BITS  9u    /* of an address that choose an entry */
 #define TABLES_SLOT  2040u /* of the mirror, where nobody chooses one */
 #define TABLES_SLOTS 4u
