@@ -15,7 +15,8 @@
  *   cpu_irq_save(), cpu_irq_restore(flags)
  *   cpu_relax()                 in a spin loop
  *   cpu_swap(word, value)       store and return the old value: atomic against
- *                               other CPUs and interrupts, acquires
+ *                               other CPUs and interrupts, acquires; a word
+ *                               is 0 or 1
  *   cpu_release(word, value)    store that releases
  *
  * mmu.h     included by paging.c (and test/conformance.c) only
@@ -24,8 +25,8 @@
  *   MMU_BITS                    index bits of a level below the root
  *   MMU_ENTRIES(level), MMU_LEVEL_SHIFT(level), MMU_LEVEL_PAGES(level)
  *   MMU_ROOT_FRAMES             frames the root fills, consecutive
- *   MMU_ROOT_BESIDE             frames behind them that the machine wants: 0, or
- *                               1, which mmu_root_beside() fills
+ *   MMU_ROOT_BESIDE             frames behind them that the machine wants: 0,
+ *                               or 1, which mmu_root_beside() fills
  *   MMU_ROOT_LIMIT              all these end there or below, physically; 0:
  *                               anywhere
  *   MMU_MIRROR_SLOT, MMU_MIRROR_SLOTS  root entries that name the root itself,
@@ -33,7 +34,7 @@
  *   MMU_VA_BITS(levels)         bits of an address that the tables translate;
  *                               others, if any, repeat the highest of these
  *   MMU_EXEC_ENFORCED           can machines of this port forbid execution?
- *   MMU_EXEC_ASKED              do not all of them? Then mmu_enforces_exec() tells
+ *   MMU_EXEC_ASKED              not all of them? Then mmu_enforces_exec() tells
  *   MMU_KEEPS_UPPER             tables right below the root are made at init
  *                               for all of the heap, and stay: wanted where
  *                               there are three levels or more
@@ -41,6 +42,12 @@
  *   mmu_has_large(level)        may a leaf stand at this level?
  *   mmu_has_global()            can pages be global: cached over a root load?
  *   mmu_enforces_exec()         can this machine forbid execution?
+ *   MMU_IDS                     identifiers of address spaces there can be, a
+ *                               power of two; 0: none, on any machine
+ *   mmu_has_ids()               has this machine so many? What is cached and is
+ *                               not global is then used only while the
+ *                               identifier is current for which it was cached
+ *   mmu_has_invalidate_id()     are there the last two below?
  *
  *   pte_raw_t                   unsigned integer that holds an entry
  *   struct pte { raw }          an entry; 0 says nothing is there
@@ -54,14 +61,30 @@
  *   pte_executable(bits)        less what forbids execution, for machines that
  *                               do not know it
  *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use
+ *   pte_use, pte_with_use       accessed and dirty, as bits of the entry
  *   pte_with_rights(e, bits)    the leaf with the rights in pte_bits()
  *   pte_needs_flush(old, new)   may translations of `old` not be kept?
  *   pte_flush_bits(new)         where a present `old` must not differ for that
  *
  *   mmu_invalidate(va)          one page, of any size, global too, on this CPU
  *   mmu_invalidate_all()        everything, global pages too
+ *   mmu_cache_init()            at start: entries mean the cache types they say
  *   mmu_root(), mmu_root_load(pfn), mmu_is_on()   the root's first frame
- *   mmu_root_beside(page, pfn)  writes what stands beside a root, into a cleared
- *                               page
+ *   mmu_root_beside(page, pfn)  writes what stands beside a root, into a
+ *                               cleared page
+ *
+ *   The same with identifiers. Of two CPUs each has its own.
+ *   mmu_invalidate(va)          the current identifier's page, or a global one
+ *   mmu_invalidate_all()        all identifiers'
+ *   mmu_root_load(pfn)          mmu_switch(pfn, 0, false), and makes them work
+ *   mmu_switch(pfn, id, keep)   the root, once it was loaded by mmu_root_load:
+ *                               with what is cached for `id`, if it is to be
+ *                               kept, else without. Global pages, and what
+ *                               other identifiers have, stay. Without
+ *                               mmu_has_ids(): 0 and false only
+ *   mmu_invalidate_id(id, va)   of any identifier: a page, of any size, not
+ *                               global, with the entries for tables that lead
+ *                               there
+ *   mmu_invalidate_id_all(id)   all that it has
  */
 #error "arch.h is documentation: choose a port with -Iarch/PORT"

@@ -17,8 +17,9 @@
  * its own. A request is rounded up to a bin whose every range fits: two bitmap
  * searches find one. Only if there is none is the bin searched that the
  * request itself would be in. (Two-level segregated fit: Masmano, Ripoll,
- * Crespo, Real, "TLSF", 2004.) Requests with limits look through the ranges in
- * address order; those for a fixed address ask the pagemap.
+ * Crespo, Real, "TLSF", 2004.) What is taken is the low end of the range found,
+ * or the high end for more than a gigabyte. Requests with limits look through
+ * the ranges in address order; those for a fixed address ask the pagemap.
  *
  * Invariants:
  *   1. the ranges cover the map, in address order, prev and next agreeing.
@@ -42,6 +43,7 @@ static struct area_map kernel_map VERSO_STATE;
 #define STOCK_MAX   64
 #define STOCK_BATCH 32u
 #define LIMBO_BATCH 4u
+#define HUGE_PAGES  ((size_t)1 << 18) /* more than these are huge */
 
 _Static_assert(VERSO_BACK_ZERO == VERSO_AREA_ZERO &&
                    VERSO_BACK_CONTIG == VERSO_AREA_CONTIG &&
@@ -60,6 +62,16 @@ vaddr_t verso_i_area_usable(const struct mem_area *area, size_t *pages)
     if (pages != NULL)
         *pages = area->pages - below - above;
     return area->start + bytes_of(below);
+}
+
+/* Of an address in the area: does it lie in a guard page? */
+ALWAYS_INLINE bool is_guard(const struct mem_area *area, vaddr_t va)
+{
+    size_t pages;
+    if (likely((area->flags & VERSO_AREA_GUARD) == 0))
+        return false;
+    vaddr_t start = verso_i_area_usable(area, &pages);
+    return va - start >= bytes_of(pages);
 }
 
 static vaddr_t area_end(const struct mem_area *area)
@@ -172,7 +184,7 @@ ALWAYS_INLINE uint32_t bin_find(const struct area_map *map, size_t pages)
 
 /* ---- finding ---- */
 
-uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
+ALWAYS_INLINE uint32_t area_find(const struct area_map *map, vaddr_t va)
 {
     uint32_t word = pagemap_get(pagemap_of(map), va);
     if (pagemap_kind(word) == KIND_NONE)
@@ -182,6 +194,11 @@ uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
     if (pagemap_is_slab(word))
         return ((const struct area_override *)node_get(node))->area;
     return node;
+}
+
+uint32_t verso_i_area_find(const struct area_map *map, vaddr_t va)
+{
+    return area_find(map, va);
 }
 
 /* What a request asks for, in the form the search wants. */
@@ -249,12 +266,23 @@ static uint32_t find_between(
     return NODE_NONE;
 }
 
+/* Huge ranges begin as far up as they can, so that the small ones stay together
+ * at the low end, where the pagemap is filled (near, in pagemap.h). */
+static vaddr_t highest_in(const struct mem_area *area, const struct want *want)
+{
+    vaddr_t top = area_end(area) - bytes_of(want->pages - want->guard_below);
+    return round_down(top, want->align) - bytes_of(want->guard_below);
+}
+
 static uint32_t find_range(
     const struct area_map *map, const struct want *want, vaddr_t *start)
 {
-    if (likely(want->min == 0 && want->last == UINTPTR_MAX))
-        return find_anywhere(map, want, start);
-    return find_between(map, want, start);
+    if (want->min != 0 || want->last != UINTPTR_MAX)
+        return find_between(map, want, start);
+    uint32_t node = find_anywhere(map, want, start);
+    if (node != NODE_NONE && want->pages > HUGE_PAGES)
+        *start = highest_in(area_get(node), want);
+    return node;
 }
 
 /* ---- nodes ---- */
@@ -664,7 +692,7 @@ ALWAYS_INLINE uint32_t take(struct area_map *map,
     lock_take(&map->lock);
     if (unlikely(map->limbo_first != NODE_NONE))
         limbo_pop(map, LIMBO_BATCH);
-    if (likely(is_simple(request) && request->pages <= map->pages))
+    if (likely(is_simple(request) && request->pages <= HUGE_PAGES))
         node = take_low(map, request->pages);
     if (unlikely(node == NODE_NONE))
         node = take_wanted(map, request);
@@ -978,17 +1006,15 @@ int verso_i_area_touch(struct area_map *map, vaddr_t va, unsigned wanted)
     if (va - map->start >= bytes_of(map->pages))
         return VERSO_ABSENT;
     lock_take(&map->lock);
-    uint32_t node = verso_i_area_find(map, va);
+    uint32_t node = area_find(map, va);
     if (unlikely(node == NODE_NONE)) {
         lock_drop(&map->lock);
         return VERSO_ABSENT;
     }
     const struct mem_area *area = area_get(node);
-    size_t pages;
-    vaddr_t start = verso_i_area_usable(area, &pages);
     unsigned flags = area->flags;
     bool ours = area->kind == KIND_AREA && (flags & VERSO_AREA_LAZY) != 0 &&
-                va - start < bytes_of(pages) && (flags & wanted) == wanted;
+                (flags & wanted) == wanted && !is_guard(area, va);
     lock_drop(&map->lock);
     if (!ours)
         return VERSO_ABSENT;

@@ -42,23 +42,22 @@ ALWAYS_INLINE void frame_own(pfn_t pfn, vaddr_t va)
 }
 
 /* The usual case of a first touch, without a chain. */
-static int commit_one(struct space *space, vaddr_t va, unsigned flags)
+static NO_INLINE int commit_one(struct space *space, vaddr_t va, unsigned flags)
 {
-    struct paging_source source = {NULL, PFN_NONE, false};
-    source.first = verso_frame_alloc1(zone_of(flags));
-    if (pfn_is_none(source.first))
+    const pfn_t pfn = likely((flags & VERSO_BACK_LOW) == 0)
+                          ? verso_frame_alloc1(VERSO_ZONE_ANY)
+                          : verso_frame_alloc1(0);
+    if (unlikely(pfn_is_none(pfn)))
         return VERSO_NO_MEMORY;
     if (flags & (VERSO_CACHE_MASK | VERSO_BACK_ZERO))
-        frame_prepare(source.first, flags);
-    int err = verso_i_paging_map(space, va, 1, flags, &source);
-    if (err != 0)
-        verso_frame_free1(source.first);
-    else
-        frame_own(source.first, va);
+        frame_prepare(pfn, flags);
+    int err = verso_i_paging_map_frame(space_or_kernel(space), va, pfn, flags);
+    if (unlikely(err != 0))
+        verso_frame_free1(pfn);
     return err;
 }
 
-static int commit_run(
+static NO_INLINE int commit_run(
     struct space *space, vaddr_t va, size_t pages, unsigned flags)
 {
     struct paging_source source = {NULL, PFN_NONE, false};
@@ -75,16 +74,11 @@ static int commit_run(
     return err;
 }
 
-int verso_back_commit(
+static NO_INLINE int commit_chain(
     struct space *space, vaddr_t va, size_t pages, unsigned flags)
 {
     struct paging_source source = {NULL, PFN_NONE, true};
     struct verso_chain chain;
-    space = space_or_kernel(space);
-    if (pages == 1)
-        return commit_one(space, va, flags);
-    if (flags & VERSO_BACK_CONTIG)
-        return commit_run(space, va, pages, flags);
     int err = verso_frame_alloc_bulk(&chain, pages, zone_of(flags));
     if (err != 0)
         return err;
@@ -100,6 +94,17 @@ int verso_back_commit(
     if (err != 0)
         verso_frame_free_bulk(&chain);
     return err;
+}
+
+int verso_back_commit(
+    struct space *space, vaddr_t va, size_t pages, unsigned flags)
+{
+    if (pages == 1)
+        return commit_one(space, va, flags);
+    space = space_or_kernel(space);
+    if (flags & VERSO_BACK_CONTIG)
+        return commit_run(space, va, pages, flags);
+    return commit_chain(space, va, pages, flags);
 }
 
 uint32_t verso_back_release(struct space *space, vaddr_t va, size_t pages)

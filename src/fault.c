@@ -21,36 +21,41 @@
 
 static unsigned rights_wanted(unsigned code)
 {
-    unsigned wanted = VERSO_READ;
-    if (code & VERSO_FAULT_WRITE)
-        wanted |= VERSO_WRITE;
-    if (code & VERSO_FAULT_USER)
-        wanted |= VERSO_USER;
-    if (code & VERSO_FAULT_EXEC)
-        wanted |= VERSO_EXEC;
-    return wanted;
+    const unsigned same = VERSO_FAULT_WRITE | VERSO_FAULT_USER;
+    _Static_assert(
+        VERSO_FAULT_WRITE == VERSO_WRITE && VERSO_FAULT_USER == VERSO_USER,
+        "what was wanted is named by the same bits");
+    return VERSO_READ | (code & same) |
+           ((code & VERSO_FAULT_EXEC) ? VERSO_EXEC : 0);
+}
+
+/* Not made at the first try; `err` says why. */
+static NO_INLINE enum verso_fault fault_other(
+    vaddr_t va, unsigned code, int err)
+{
+    const unsigned wanted = rights_wanted(code);
+    if (err == VERSO_NO_MEMORY && verso_reclaim())
+        err = verso_i_area_touch(verso_i_area_kernel(), va, wanted);
+    if (err == 0)
+        return VERSO_FAULT_HANDLED;
+#if VERSO_HAS_PAGING
+    /* also where the page that memory was short for is there already */
+    if (verso_i_paging_allows(verso_space_kernel(), va, wanted))
+        return VERSO_FAULT_SPURIOUS;
+#endif
+    return err == VERSO_NO_MEMORY ? VERSO_FAULT_NO_MEMORY
+                                  : VERSO_FAULT_NOT_OURS;
 }
 
 enum verso_fault verso_fault(vaddr_t va, unsigned code)
 {
-    struct area_map *map = verso_i_area_kernel();
     int err = VERSO_ABSENT;
     if (VERSO_DEBUG && verso_i_lock_held() != NULL)
         verso_panic("fault: at %p, code %#x, inside Verso, which holds lock "
                     "%s",
             (void *)va, code, verso_i_lock_held());
-    if ((code & VERSO_FAULT_PRESENT) == 0) {
-        err = verso_i_area_touch(map, va, rights_wanted(code));
-        if (err == VERSO_NO_MEMORY && verso_reclaim())
-            err = verso_i_area_touch(map, va, rights_wanted(code));
-        if (err == 0)
-            return VERSO_FAULT_HANDLED;
-    }
-#if VERSO_HAS_PAGING
-    /* also where the page that memory was short for is there already */
-    if (verso_i_paging_allows(verso_space_kernel(), va, rights_wanted(code)))
-        return VERSO_FAULT_SPURIOUS;
-#endif
-    return err == VERSO_NO_MEMORY ? VERSO_FAULT_NO_MEMORY
-                                  : VERSO_FAULT_NOT_OURS;
+    if ((code & VERSO_FAULT_PRESENT) == 0)
+        err =
+            verso_i_area_touch(verso_i_area_kernel(), va, rights_wanted(code));
+    return err == 0 ? VERSO_FAULT_HANDLED : fault_other(va, code, err);
 }

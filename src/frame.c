@@ -431,20 +431,24 @@ static NO_INLINE bool stock_empty(uint32_t pages)
 /* Takes up to `pages` frames out of the stock, as they are linked. */
 static void stock_take(struct taken *taken, uint32_t pages)
 {
-    uint32_t first = (uint32_t)state.stock.first, next = first, last = 0;
-    uint32_t count = 0;
-    for (; count < pages && next != 0; count++) {
-        struct frame *f = frame_at(next);
+    struct frame *const frames = state.frames; /* stores do not change it */
+    const uint32_t first = (uint32_t)state.stock.first;
+    uint32_t next = first, last = 0;
+    if (pages > stock_pages())
+        pages = stock_pages();
+    if (pages == 0)
+        return;
+    UNROLL_4
+    for (uint32_t left = pages; left > 0; left--) {
+        struct frame *f = &frames[next];
         f->live = 0; /* is 0: so that one store writes both */
         f->count = 1;
         f->state = FRAME_USED;
         last = next;
         next = f->link;
     }
-    if (count == 0)
-        return;
-    stock_pop(&state.stock, next, count);
-    taken_add(taken, first, last, count);
+    stock_pop(&state.stock, next, pages);
+    taken_add(taken, first, last, pages);
 }
 
 /* What remains of a frame when its last owner is gone: nothing. */
@@ -719,39 +723,47 @@ static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
     chain->first = pfn_make(chain->pages != 0 ? next : 0);
 }
 
-/* Few frames: to the stock. Stops at a frame that has no owner. */
+/* Few frames: to the stock, linked as they are, as long as each has one owner
+ * and is of the stock's zone. One that is not so is released by itself, and
+ * ends it. */
 static void chain_to_stock(struct verso_chain *chain)
 {
-    uint32_t nr = pfn_nr(chain->first), first = (uint32_t)state.stock.first;
-    const uint32_t top = state.top;
-    uint32_t count = 0;
+    struct frame *const frames = state.frames; /* stores do not change these */
+    const uint32_t limit = state.count;
+    const uint8_t top = (uint8_t)state.top;
+    const uint32_t first = pfn_nr(chain->first);
+    struct frame *last = NULL;
+    uint32_t nr = first;
     size_t left = chain->pages;
-    for (; left != 0 && nr < state.count; left--) {
-        struct frame *f = frame_at(nr);
-        const uint32_t next = f->link;
-        if (unlikely(f->count != 1 || f->zone != top)) {
-            stock_push(&state.stock, first, count);
-            count = 0;
-            if (!frame_release(nr))
-                break;
-            first = (uint32_t)state.stock.first;
-        } else {
-            frame_clear(f, FRAME_STOCK);
-            f->link = first;
-            first = nr;
-            count++;
-        }
-        nr = next;
+    UNROLL_4
+    for (; left != 0; left--) {
+        if (unlikely(nr >= limit))
+            break;
+        struct frame *f = &frames[nr];
+        if (unlikely(f->count != 1) || unlikely(f->zone != top))
+            break;
+        frame_clear(f, FRAME_STOCK);
+        nr = f->link;
+        last = f;
     }
-    if (count != 0)
-        stock_push(&state.stock, first, count);
+    if (last != NULL) {
+        last->link = (uint32_t)state.stock.first;
+        stock_push(&state.stock, first, (uint32_t)(chain->pages - left));
+    }
+    if (unlikely(left != 0 && nr < limit)) {
+        const uint32_t next = frames[nr].link;
+        if (frame_release(nr)) {
+            nr = next;
+            left--;
+        }
+    }
     if (state.stock.room < 0)
         stock_empty(VERSO_STOCK_BATCH);
     *chain = (struct verso_chain){pfn_make(nr), left};
 }
 
 /* Many: consecutive ones at once, to the lists; up to CHUNK. */
-static void chain_to_lists(struct verso_chain *chain)
+static NO_INLINE void chain_to_lists(struct verso_chain *chain)
 {
     size_t left = chain->pages < CHUNK ? chain->pages : CHUNK;
     while (left != 0 && pfn_nr(chain->first) < state.count) {

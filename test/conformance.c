@@ -8,6 +8,7 @@
  *
  * Also tells the other suites what only mmu.h knows (geometry.h).
  */
+#include <verso/check.h>
 #include <verso/fault.h>
 #include <verso/frame.h>
 #include <verso/init.h>
@@ -23,7 +24,7 @@ static const unsigned all_rights[] = {0, VERSO_READ, VERSO_RW, VERSO_RX,
     VERSO_RW | VERSO_EXEC | VERSO_WX, VERSO_READ | VERSO_USER,
     VERSO_RW | VERSO_USER, VERSO_RX | VERSO_USER};
 static const unsigned all_caches[] = {
-    VERSO_CACHE_WB, VERSO_CACHE_WT, VERSO_CACHE_UC};
+    VERSO_CACHE_WB, VERSO_CACHE_WT, VERSO_CACHE_WC, VERSO_CACHE_UC};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -132,6 +133,20 @@ static void take_parts(unsigned level, unsigned flags)
 TEST(the_parts_of_a_large_leaf_are_what_small_leaves_would_be)
 {
     for_each_leaf(take_parts);
+}
+
+/* pitfall 24: so that nothing is to be moved when a page is split. */
+TEST(a_cache_type_is_the_same_bits_at_every_level_and_no_other_types)
+{
+    for (unsigned level = 0; level <= MMU_LARGE_MAX; level++)
+        for (size_t a = 0; a < COUNT(all_caches); a++)
+            for (size_t b = 0; b < COUNT(all_caches); b++) {
+                pte_raw_t bits = leaf_of(level, VERSO_RW | all_caches[a]).raw ^
+                                 leaf_of(level, VERSO_RW | all_caches[b]).raw;
+                CHECK(bits == (leaf_of(0, VERSO_RW | all_caches[a]).raw ^
+                                  leaf_of(0, VERSO_RW | all_caches[b]).raw));
+                CHECK_EQ(bits == 0, a == b);
+            }
 }
 
 TEST(losing_a_right_needs_a_flush_and_gaining_one_does_not)
@@ -394,6 +409,29 @@ static int expected(unsigned flags, unsigned how)
     return missing ? (int)(code | VERSO_FAULT_PRESENT) : MACHINE_PASSED;
 }
 
+/* Its entries are counted there, too, which verso_check() looks at. */
+TEST(large_pages_in_a_row_go_on_in_the_next_frame_of_the_root)
+{
+    const unsigned top = mmu_levels() - 1;
+    const size_t pages = MMU_LEVEL_PAGES(top);
+    const vaddr_t first = MMU_ENTRIES(top) / MMU_ROOT_FRAMES;
+    const vaddr_t va = (first - 1) << MMU_LEVEL_SHIFT(top);
+    struct verso_mapping m;
+    if (MMU_ROOT_FRAMES == 1 || !mmu_has_large(top) ||
+        verso_query(va, &m) == VERSO_OK)
+        SKIP("the root is one frame, or that place is taken");
+    CHECK_OK(verso_map(va, geometry_nowhere(), 2 * pages, VERSO_RW));
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_OK(verso_query(va + (i << MMU_LEVEL_SHIFT(top)), &m));
+        CHECK_EQ(m.page_pages, pages);
+        CHECK_EQ(
+            pfn_nr(paddr_to_pfn(m.pa)), pfn_nr(geometry_nowhere()) + i * pages);
+    }
+    CHECK(verso_check() == NULL);
+    CHECK_OK(verso_protect(va, 2 * pages, VERSO_READ));
+    CHECK_OK(verso_unmap(va, 2 * pages));
+}
+
 static void access_each(unsigned level)
 {
     static const unsigned accesses[] = {0, VERSO_FAULT_WRITE, VERSO_FAULT_EXEC,
@@ -598,6 +636,64 @@ TEST(a_root_load_invalidates_what_is_not_global)
     sample_unmap(&s);
 }
 
+/* pitfall 19. What identifier 1 has is of the same root, and goes at the end.
+ */
+TEST(a_switch_that_does_not_keep_drops_what_the_identifier_had)
+{
+    struct sample s;
+    if (!mmu_has_ids())
+        SKIP("no identifiers");
+    swap_frames(&s);
+    mmu_switch(mmu_root(), 1, false);
+    CHECK_EQ(look_at(s.va + VERSO_PAGE_SIZE), 0);
+    mmu_switch(mmu_root(), 0, true);
+    CHECK(look_at(s.va + VERSO_PAGE_SIZE) < 2); /* either */
+    mmu_switch(mmu_root(), 0, false);
+    CHECK_EQ(look_at(s.va + VERSO_PAGE_SIZE), 0);
+    mmu_invalidate(s.va);
+    CHECK_EQ(*word_at(s.va), 1);
+    mmu_invalidate_all();
+    sample_unmap(&s);
+}
+
+static void invalidate_absent(vaddr_t va, bool all)
+{
+    mmu_switch(mmu_root(), 1, false);
+    if (all)
+        mmu_invalidate_id_all(0);
+    else
+        mmu_invalidate_id(0, va);
+    mmu_switch(mmu_root(), 0, true);
+}
+
+TEST(what_is_invalidated_by_identifier_is_gone_when_that_is_current_again)
+{
+    if (!mmu_has_ids() || !mmu_has_invalidate_id())
+        SKIP("no invalidation by identifier");
+    for (unsigned all = 0; all < 2; all++) {
+        struct sample s;
+        swap_frames(&s);
+        invalidate_absent(s.va + VERSO_PAGE_SIZE, all != 0);
+        CHECK_EQ(look_at(s.va + VERSO_PAGE_SIZE), 0);
+        mmu_invalidate_all();
+        sample_unmap(&s);
+    }
+}
+
+TEST(when_all_is_invalidated_that_is_for_all_identifiers)
+{
+    struct sample s;
+    if (!mmu_has_ids())
+        SKIP("no identifiers");
+    swap_frames(&s);
+    mmu_switch(mmu_root(), 1, false);
+    mmu_invalidate_all();
+    mmu_switch(mmu_root(), 0, true);
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_EQ(look_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
+    sample_unmap(&s);
+}
+
 static void lower_rights(unsigned level)
 {
     struct sample s;
@@ -666,12 +762,14 @@ SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
     an_entry_for_a_table_is_a_harmless_leaf_when_the_mirror_shows_it,
     new_rights_leave_frame_cache_type_and_size,
     the_parts_of_a_large_leaf_are_what_small_leaves_would_be,
+    a_cache_type_is_the_same_bits_at_every_level_and_no_other_types,
     losing_a_right_needs_a_flush_and_gaining_one_does_not,
     entries_are_stored_and_exchanged_whole,
     an_entry_of_any_kind_is_stored_over_any_other_and_never_seen_half,
     the_geometry_covers_the_address_space_and_the_mirror_is_not_last,
     what_users_cannot_reach_is_global_if_asked,
     every_entry_on_the_way_to_a_page_is_found_and_the_page_is_the_frame,
+    large_pages_in_a_row_go_on_in_the_next_frame_of_the_root,
     each_access_passes_or_faults_as_the_rights_say_with_that_code,
     the_kernel_reads_and_writes_pages_of_users_while_they_are_open_to_it,
     where_nothing_is_mapped_a_fault_says_so,
@@ -682,6 +780,9 @@ SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
     after_its_invalidation_a_page_is_the_frame_that_its_entry_names,
     when_all_is_invalidated_global_pages_are_too,
     a_root_load_invalidates_what_is_not_global,
+    a_switch_that_does_not_keep_drops_what_the_identifier_had,
+    what_is_invalidated_by_identifier_is_gone_when_that_is_current_again,
+    when_all_is_invalidated_that_is_for_all_identifiers,
     one_invalidation_anywhere_in_a_large_page_is_for_all_of_it,
     a_split_leaves_frames_rights_contents_and_uses_at_every_size);
 

@@ -416,7 +416,7 @@ static void area_step(void)
 #define NOWHERE 0xc0000u
 static struct {
     uint32_t frame[WINDOW]; /* 0: not mapped */
-    uint8_t rights[WINDOW];
+    uint16_t rights[WINDOW];
     size_t from, to; /* all that was ever mapped lies between */
 } window;
 
@@ -444,7 +444,7 @@ static void window_map(size_t page, size_t pages, unsigned rights)
     CHECK_EQ(err, is_mapped(page, pages, false) ? VERSO_EXISTS : VERSO_OK);
     for (size_t i = 0; err == 0 && i < pages; i++) {
         window.frame[page + i] = first + (uint32_t)i;
-        window.rights[page + i] = (uint8_t)rights;
+        window.rights[page + i] = (uint16_t)rights;
     }
     window.from = page < window.from ? page : window.from;
     window.to = page + pages > window.to ? page + pages : window.to;
@@ -457,7 +457,7 @@ static void window_protect(size_t page, size_t pages, unsigned rights)
         return;
     CHECK_EQ(err, is_mapped(page, pages, true) ? VERSO_OK : VERSO_ABSENT);
     for (size_t i = 0; err == 0 && i < pages; i++)
-        window.rights[page + i] = (uint8_t)rights;
+        window.rights[page + i] = (uint16_t)rights;
 }
 
 static void window_unmap(size_t page, size_t pages)

@@ -85,9 +85,39 @@ static inline bool mmu_has_global(void)
     return um_has_global();
 }
 
+static inline bool mmu_has_ids(void)
+{
+    return MMU_IDS > 0 && um_has_ids();
+}
+
+static inline bool mmu_has_invalidate_id(void)
+{
+    return MMU_IDS > 0 && um_has_invalidate_id();
+}
+
+/* All cache types are only compared. */
+static inline void mmu_cache_init(void)
+{
+}
+
 static inline void mmu_root_load(pfn_t root)
 {
     um_root_load(pfn_nr(pte_root_start(root)));
+}
+
+static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
+{
+    um_root_switch(pfn_nr(pte_root_start(root)), id, keep);
+}
+
+static inline void mmu_invalidate_id(unsigned id, vaddr_t va)
+{
+    um_invalidate_id(id, va);
+}
+
+static inline void mmu_invalidate_id_all(unsigned id)
+{
+    um_invalidate_id_all(id);
 }
 
 #endif

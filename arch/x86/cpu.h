@@ -5,6 +5,7 @@
 #ifndef VERSO_ARCH_CPU_H
 #define VERSO_ARCH_CPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CPU_COUNT_MAX 1u
@@ -33,9 +34,18 @@ static inline void cpu_relax(void)
 }
 
 /* Stores `value`, returns what stood there: one instruction, atomic against
- * interrupts, other threads and other CPUs. */
+ * interrupts, other threads and other CPUs. The words are 0 or 1: to store a 1
+ * is to set a bit, and the carry flag is what stood there. */
 static inline uint32_t cpu_swap(uint32_t *word, uint32_t value)
 {
+    bool was_set;
+    if (__builtin_constant_p(value) && value == 1) {
+        __asm__ volatile("lock btsl $0, %1"
+                         : "=@ccc"(was_set), "+m"(*word)
+                         :
+                         : "memory");
+        return was_set;
+    }
     __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*word) : : "memory");
     return value;
 }

@@ -12,8 +12,14 @@
  *   above:    the frame; of a large page the low bits of it are 0
  *   bit 63 NX, of entries that have it: set in a leaf where X is not
  *
- * No leaf has bit 7 at level 0 (PAT), no table entry has bit 8: the same word
- * is read as a leaf through the mirror, where it would mean "global".
+ * PCD and PWT choose one of four cache types, in the order of VERSO_CACHE_*:
+ * write-back, write-through, PCD alone write-combining, uncached (SDM vol. 3A,
+ * 4.9.2, 11.12). The machine is told so by mmu.h; one that cannot be told takes
+ * PCD alone for uncached. So no leaf needs its PAT bit, which is bit 7 at level
+ * 0 and bit 12 above, and would have to move when a page is split.
+ *
+ * No table entry has bit 8: the same word is read as a leaf through the
+ * mirror, where it would mean "global"; nor bit 7.
  */
 #ifndef VERSO_ARCH_ENTRY_H
 #define VERSO_ARCH_ENTRY_H
@@ -70,10 +76,11 @@ static inline bool pte_is_leaf(struct pte e, unsigned level)
     return level == 0 || (e.raw & PTE_PS) != 0;
 }
 
-/* Does an entry above level 0 name a table? */
+/* Does an entry above level 0 name a table: is it present, and no page? PS is
+ * the sign of the lowest byte, so that one comparison with 0 answers both. */
 static inline bool pte_is_table(struct pte e)
 {
-    return (e.raw & (PTE_P | PTE_PS)) == PTE_P;
+    return (int8_t)(e.raw & (PTE_P | PTE_PS)) > 0;
 }
 
 static inline pfn_t pte_pfn(struct pte e)
@@ -81,27 +88,23 @@ static inline pfn_t pte_pfn(struct pte e)
     return pfn_make((uint32_t)(e.raw >> VERSO_PAGE_SHIFT));
 }
 
-/* The public flags were numbered so that they move as two groups: read, write,
- * user and the cache type are P, W, U, PWT and PCD; execute and VERSO_WX are X
- * and E, elsewhere. */
+/* The public flags were numbered as the bits are: read, write, user and the
+ * cache type are P, W, U, PWT and PCD; execute and VERSO_WX are X and E. */
 #define PTE_RIGHTS (PTE_P | PTE_W | PTE_U)
 #define PTE_CACHE  (PTE_PWT | PTE_PCD)
-#define PTE_SHIFT  4
+#define PTE_FLAGS  (PTE_RIGHTS | PTE_CACHE | PTE_X | PTE_E)
 _Static_assert(VERSO_READ == PTE_P && VERSO_WRITE == PTE_W &&
                    VERSO_USER == PTE_U && VERSO_CACHE_WT == PTE_PWT &&
-                   VERSO_CACHE_UC == PTE_CACHE,
+                   VERSO_CACHE_WC == PTE_PCD && VERSO_CACHE_UC == PTE_CACHE &&
+                   VERSO_EXEC == PTE_X && VERSO_WX == PTE_E,
     "rights and cache type stay where they are");
-_Static_assert(
-    VERSO_EXEC << PTE_SHIFT == PTE_X && VERSO_WX << PTE_SHIFT == PTE_E,
-    "execute moves");
 
 /* Rights and cache type (types.h) to bits, without a frame. Any right makes
  * it present. What users cannot reach is global, where the machine has that. */
 static inline pte_raw_t pte_bits(unsigned level, unsigned flags, bool global)
 {
     pte_raw_t raw = PTE_K | (level > 0 ? PTE_PS : 0);
-    raw |= flags & (PTE_RIGHTS | PTE_CACHE);
-    raw |= (flags & (VERSO_EXEC | VERSO_WX)) << PTE_SHIFT;
+    raw |= flags & PTE_FLAGS;
     if (flags & (VERSO_WRITE | VERSO_EXEC))
         raw |= PTE_P;
     if ((flags & VERSO_EXEC) == 0)
@@ -159,9 +162,7 @@ static inline struct pte pte_part(struct pte e, unsigned level, size_t index)
 
 static inline unsigned pte_flags(struct pte e)
 {
-    const unsigned raw = (unsigned)e.raw;
-    return (raw & (PTE_RIGHTS | PTE_CACHE)) |
-           (raw >> PTE_SHIFT & (VERSO_EXEC | VERSO_WX));
+    return (unsigned)e.raw & PTE_FLAGS;
 }
 
 /* VERSO_MAPPED_*, which are numbered like the bits. */
@@ -183,6 +184,17 @@ static inline bool pte_is_accessed(struct pte e)
 static inline bool pte_is_dirty(struct pte e)
 {
     return (e.raw & PTE_D) != 0;
+}
+
+/* Accessed and dirty, as bits; and the entry with those set, too. */
+static inline pte_raw_t pte_use(struct pte e)
+{
+    return e.raw & (PTE_A | PTE_D);
+}
+
+static inline struct pte pte_with_use(struct pte e, pte_raw_t use)
+{
+    return (struct pte){e.raw | use};
 }
 
 static inline struct pte pte_without_use(struct pte e)

@@ -21,6 +21,7 @@
 #define MMU_ROOT_LIMIT    0u /* anywhere */
 #define MMU_EXEC_ENFORCED false
 #define MMU_EXEC_ASKED    false
+#define MMU_IDS           0u /* PCID is for long mode only */
 #define MMU_KEEPS_UPPER   false
 
 typedef uint32_t pte_raw_t;

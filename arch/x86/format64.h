@@ -24,6 +24,7 @@
 #define MMU_ROOT_LIMIT    0u /* anywhere */
 #define MMU_EXEC_ENFORCED true
 #define MMU_EXEC_ASKED    false
+#define MMU_IDS           4096u /* of address spaces: CR3, bits 0 to 11 */
 #define MMU_KEEPS_UPPER   true
 
 typedef uint64_t pte_raw_t;

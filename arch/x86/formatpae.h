@@ -42,6 +42,7 @@
 #define MMU_ROOT_LIMIT    (1ull << 32) /* where CR3 reaches */
 #define MMU_EXEC_ENFORCED true
 #define MMU_EXEC_ASKED    true
+#define MMU_IDS           0u /* PCID is for long mode only */
 #define MMU_KEEPS_UPPER   false
 
 typedef uint64_t pte_raw_t;

@@ -2,10 +2,10 @@
 /*
  * trap.c - what becomes of a trap. Each question is asked in this order:
  *
+ *     page fault that Verso handles?       go on, the access is retried
+ *     page fault of machine_access()?      go on at probe_failed
  *     line of an interrupt controller?     idt.c, and go on
  *     step of machine_count_toggles()?     look at the instruction, go on
- *     page fault that Verso handles?       go on, the access is retried
- *     page fault of machine_access()?       go on at probe_failed
  *     anything else                        report (fault.c), exit
  */
 #include "x86.h"
@@ -91,14 +91,12 @@ static bool is_beyond_rights(vaddr_t va, unsigned code)
     return (code & MACHINE_RESERVED) || fault_is_guard(va, code);
 }
 
-static void trap_page_fault(struct trap_frame *frame)
+/* No page was made for it. */
+static NO_INLINE void trap_page_fault_other(
+    struct trap_frame *frame, vaddr_t va, enum verso_fault answer)
 {
-    vaddr_t va = read_cr2();
-    enum verso_fault answer =
-        verso_fault(va, (unsigned)frame->error & ERROR_FOR_VERSO);
-    if (answer == VERSO_FAULT_HANDLED ||
-        (answer == VERSO_FAULT_SPURIOUS &&
-            !is_beyond_rights(va, (unsigned)frame->error)))
+    if (answer == VERSO_FAULT_SPURIOUS &&
+        !is_beyond_rights(va, (unsigned)frame->error))
         return;
     const char *go_on = probe_exit(frame->ip, va);
     if (go_on == NULL)
@@ -107,14 +105,23 @@ static void trap_page_fault(struct trap_frame *frame)
     frame->ip = (uintptr_t)go_on;
 }
 
+static void trap_page_fault(struct trap_frame *frame)
+{
+    vaddr_t va = read_cr2();
+    enum verso_fault answer =
+        verso_fault(va, (unsigned)frame->error & ERROR_FOR_VERSO);
+    if (answer != VERSO_FAULT_HANDLED)
+        trap_page_fault_other(frame, va, answer);
+}
+
 void x86_trap(struct trap_frame *frame)
 {
-    if (frame->vector >= TRAP_IRQ)
+    if (frame->vector == TRAP_PAGE_FAULT)
+        trap_page_fault(frame);
+    else if (frame->vector >= TRAP_IRQ)
         irq_handle((unsigned)frame->vector - TRAP_IRQ);
     else if (frame->vector == TRAP_DEBUG && step.running)
         trap_step(frame);
-    else if (frame->vector == TRAP_PAGE_FAULT)
-        trap_page_fault(frame);
     else if (frame->vector == TRAP_DOUBLE_FAULT)
         fault_report_double(frame, trap_sp(frame));
     else

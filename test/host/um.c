@@ -374,6 +374,32 @@ TEST(words_that_are_not_known_are_refused)
     temper(NULL);
 }
 
+/* pitfall 24: Verso refuses it, so that it takes a store of one's own. */
+TEST(a_frame_that_is_cached_with_two_cache_types_is_found)
+{
+    const um_entry_t uncached = UM_ENTRY_CACHE;
+    const vaddr_t second = window() + VERSO_PAGE_SIZE;
+    temper("");
+    pfn_t pfn = page_start(VERSO_RW);
+    CHECK_OK(verso_map(second, pfn, 1, VERSO_READ));
+    (void)*word_at(second);
+    CHECK_EQ(audit(), 0); /* other rights are no other type */
+    um_store(entry_of(second), *entry_of(second) | uncached);
+    um_invalidate(second);
+    CHECK_EQ(audit(), 0); /* nobody has used it */
+    (void)*word_at(second);
+    CHECK_EQ(audit(), 1);
+    CHECK(found[0].aliased);
+    CHECK_EQ((found[0].cached ^ found[0].stored) & UM_ENTRY_CACHE, uncached);
+    CHECK_EQ(found[0].cached & UM_ENTRY_FRAME, FRAME_OF(pfn));
+    CHECK_EQ(found[0].va ^ found[0].other, window() ^ second);
+    CHECK_EQ(audit(), 0); /* told once */
+    um_store(entry_of(second), *entry_of(second) & ~uncached);
+    um_invalidate(second);
+    CHECK_OK(verso_unmap(second, 1));
+    page_end(pfn);
+}
+
 SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     an_invalidation_in_time_leaves_nothing_to_be_found,
     a_right_that_was_lost_is_stale_and_one_that_was_gained_is_not,
@@ -389,4 +415,5 @@ SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     half_of_an_entry_that_is_present_is_not_stored,
     a_root_load_refuses_what_no_entry_to_start_with_may_say,
     what_a_root_load_has_read_counts_until_the_next,
+    a_frame_that_is_cached_with_two_cache_types_is_found,
     words_that_are_not_known_are_refused);

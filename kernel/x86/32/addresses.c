@@ -14,12 +14,12 @@
  *                      R W      kernel: stack; modules; the frame array
  *     identity end     up to here Paddr == Vaddr. Modules above it have a
  *                      mapping of their own
+ *     0x50000000       user spaces: different in each
  *     0x60000000       ../../pages.c: the kernel's own tables (replay's)
  *     0x70000000       the tests'
  *     0x80000000       Verso's heap
  *     0xff800000       the mirror of the page tables; with PAE 0xff000000
- *     0xffc00000       not used: the last entry of the root; with PAE
- * 0xff800000
+ *     0xffc00000       not used: the root's last entry; with PAE 0xff800000
  *
  * With `accessor=direct` the identity mapping goes on to the end of RAM, at
  * most to 1 GiB, and Verso reaches its tables there, not through the mirror.
@@ -27,6 +27,7 @@
 #include "../x86.h"
 #include "tables.h"
 
+#define USER_START   0x50000000u
 #define OWN_WINDOW   0x60000000u
 #define TEST_WINDOW  0x70000000u
 #define HEAP_START   0x80000000u
@@ -36,7 +37,7 @@
 #define ZONE_0_END   0x1000000u   /* what ISA devices reach */
 #define ZONE_1_END   0x100000000u /* what CR3 reaches */
 #define DIRECT_MAX   0x40000000u  /* 1 GiB */
-#define IDENTITY_MAX 0x60000000u
+#define IDENTITY_MAX USER_START
 
 /* Identity: [start, end), which may be empty. */
 static void identity_fix(
@@ -113,6 +114,8 @@ void machine_layout(void)
     layout.zone_limit[1] = ZONE_1_END;
     layout.direct_bytes = identity_end;
     layout.window = WINDOW;
+    layout.user_start = USER_START;
+    layout.user_pages = (OWN_WINDOW - USER_START) >> VERSO_PAGE_SHIFT;
     layout.heap_start = HEAP_START;
     layout.heap_pages = (HEAP_END - HEAP_START) >> VERSO_PAGE_SHIFT;
 }
