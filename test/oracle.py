@@ -23,7 +23,7 @@ import sys
 import boot
 
 LINE = re.compile(r"tables: ([0-9a-f]+)-([0-9a-f]+) -> ([0-9a-f]+) "
-                  r"([r-])([w-])([x-])([ku])( wt| uc|) (\d+[KM])"
+                  r"([r-])([w-])([x-])([ku])( wt| wc| uc|) (\d+[KM])"
                   r"( no access)?( mirror)?")
 END = re.compile(r"tables: \d+ in use, root at ([0-9a-f]+), "
                  r"(?:no mirror|mirror at 0x([0-9a-f]+))")
@@ -106,6 +106,8 @@ def parse_tables(text, geometry, has_global):
     pages, root, mirror = {}, None, None
     for line in text.strip().split("\n"):
         match = LINE.fullmatch(line)
+        if not match and re.match("tables: frames .* are ", line):
+            continue  # a cache type; nothing is mapped by it
         if not match:
             match = END.match(line)
             if not match:
@@ -139,7 +141,7 @@ def parse_tlb(text, mirror, geometry):
             raise RuntimeError(f"not understood: {line}")
         va, pa = int(match.group(1), 16), int(match.group(2), 16)
         pa &= (1 << 52) - 1  # with PAE it has NX in it
-        cache = {"--": "wb", "-T": "wt", "CT": "uc", "C-": "C without T"}[
+        cache = {"--": "wb", "-T": "wt", "CT": "uc", "C-": "wc"}[
             match.group(8) + match.group(9)]
         size, execution = SMALL, geometry.execution and match.group(3) == "-"
         if geometry.in_mirror(va, mirror):
