@@ -18,8 +18,8 @@
  * The argument (design section 5). Write A -> B for "A may call B":
  *
  *     alloc -> slab -> area -> pagemap -> back -> paging -> frame
- *                 \      \                ^
- *                  `------`---> node -----'
+ *                 \      \ `-> radix       ^
+ *                  `------`---> node -----'      radix -> node
  *
  * There is no cycle, so every chain of calls ends. How much an operation can
  * need is arithmetic. Each area, used or free, is one node, so an operation on
@@ -33,6 +33,10 @@
  *                                  (a free that finds that an interrupt was
  *                                  short of objects then grows the cache in
  *                                  its stead, and may fail at that unseen)
+ *
+ * In a map of a user's addresses each new start needs a node a level besides,
+ * at the most, for its way through the radix tree; the last start there takes
+ * them with it.
  *
  * They are taken before the area lock, or from the stock of the map; what is
  * not needed goes back. A refill of node itself takes one frame and at most
