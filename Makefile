@@ -257,6 +257,7 @@ $(MACHINE_TESTS): test-%:
 booted:
 	@tools/deps.sh $(DEPS) test iso $(foreach m,$(MACHINES),$(DEPS_$m))
 	$(PARALLEL) ARCH=x86 kernel traces
+	$(PARALLEL) ARCH=x86pae kernel traces
 	$(PARALLEL) ARCH=x86_64 kernel traces
 	@test/booted.py $(ROWS)
 

@@ -62,11 +62,12 @@ const struct verso_boot *machine_boot(void);
 
 /* Where the page tables show through their mirror. */
 struct machine_mirror {
-    unsigned slot;     /* entry of the root that names the root */
+    unsigned slot;     /* entry of the root that names the root, or the first */
+    unsigned slots;    /* of so many, one for each frame of the root */
     unsigned bits;     /* of an address that choose an entry, at each level */
     vaddr_t tables;    /* first byte of the window: the tables, in order */
     vaddr_t directory; /* the root itself, a page within it */
-    uint64_t bytes;    /* size of the window */
+    uint64_t bytes;    /* size of what each of the entries shows */
 };
 void machine_mirror(struct machine_mirror *mirror);
 

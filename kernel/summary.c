@@ -216,11 +216,11 @@ static void regions_add_mirror(void)
     verso_format(summary.mirror_note, sizeof(summary.mirror_note),
         "N = %u: table I is at %s", mirror.slot, table);
     const struct region window = {.start = mirror.tables,
-        .last = mirror.tables + (vaddr_t)(mirror.bytes - 1),
+        .last = mirror.tables + (vaddr_t)(mirror.slots * mirror.bytes - 1),
         .name = "mirror of the page tables",
         .note = summary.mirror_note};
     const struct region directory = {.start = mirror.directory,
-        .last = mirror.directory + (VERSO_PAGE_SIZE - 1),
+        .last = mirror.directory + (mirror.slots * VERSO_PAGE_SIZE - 1),
         .name = mirror.bytes >> mirror.bits == VERSO_PAGE_SIZE
                     ? "page directory"
                     : "their root",

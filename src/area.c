@@ -1121,13 +1121,13 @@ static bool is_misuse(
 static int place_failed(
     struct area_map *map, const struct verso_area_request *request)
 {
-    struct want want = want_of(request);
+    const size_t before = (request->fixed - map->start) >> VERSO_PAGE_SHIFT;
     vaddr_t start;
     if (request->fixed == 0)
         return VERSO_NO_MEMORY;
-    if (request->pages >
-        map->pages - ((request->fixed - map->start) >> VERSO_PAGE_SHIFT))
+    if (request->pages > map->pages - before)
         return VERSO_BAD_ARG;
+    struct want want = want_of(request);
     lock_take(&map->lock);
     const struct mem_area *area =
         area_get(verso_i_area_find(map, request->fixed));

@@ -22,7 +22,9 @@
  * more levels the walk may go through entry N twice, and end two levels early,
  * and so on; the root is found by going through nothing else.
  * Where addresses are narrower than pointers, their upper bits repeat the
- * highest one that is translated, which may be N's.
+ * highest one that is translated, which may be N's. A root may be several
+ * frames in a row: as many entries from N on name them, one each, and all else
+ * holds.
  *
  * The other accessor, for kernels that map all tables at a fixed distance from
  * their physical address, follows the entries instead. pte_at() chooses.
@@ -123,6 +125,10 @@
 
 #include <mmu.h>
 
+/* Frames that a root takes, and entries in one of them. */
+#define ROOT_PAGES    (MMU_ROOT_FRAMES + MMU_ROOT_BESIDE)
+#define FRAME_ENTRIES (VERSO_PAGE_SIZE / sizeof(struct pte))
+
 /* Windows of each CPU: scratch, and one a level. */
 #define WINDOWS (1u + MMU_LEVELS_MAX)
 _Static_assert(WINDOWS <= VERSO_WINDOW_PAGES, "init.h knows how many");
@@ -160,9 +166,10 @@ static struct {
     bool on;
     bool large[MMU_LEVELS_MAX];
     bool global; /* pages that users cannot reach are */
+    bool exec;   /* execution can be forbidden */
     bool has_ids, invalidates_ids;
     size_t kept, kept_count; /* entries of the root: their tables stay */
-    unsigned table_zone;
+    unsigned table_zone, root_zone;
     uint32_t flush;   /* (k) number of the last one submitted, and done */
     unsigned batches; /* (k) that hold something, not submitted yet */
     size_t invalidations, flushes;
@@ -276,9 +283,9 @@ int verso_cache_set_range(pfn_t first, size_t pages, unsigned cache)
 {
     const uint64_t start = pfn_nr(first), end = start + pages;
     struct cache_ranges new;
-    if (pages == 0 || start < paging.frame_count ||
-        pages > (uint64_t)PFN_LAST + 1 || end > (uint64_t)PFN_LAST + 1 ||
-        (cache & ~VERSO_CACHE_MASK) != 0 || !cache_is_valid(cache))
+    if (pages == 0 || start < paging.frame_count || end < start ||
+        end > (uint64_t)PFN_LAST + 1 || (cache & ~VERSO_CACHE_MASK) != 0 ||
+        !cache_is_valid(cache))
         return VERSO_BAD_ARG;
     lock_take(&paging.cache_lock);
     int err = ranges_with(&paging.cache, start, end, cache_of(cache), &new);
@@ -378,10 +385,11 @@ static size_t index_of(vaddr_t va, unsigned level)
     return (va >> MMU_LEVEL_SHIFT(level)) & (MMU_ENTRIES(level) - 1);
 }
 
-/* Entries from that of va to the end of its table, but not beyond `pages`. */
+/* Entries from that of va to the end of its table, of a root of several frames
+ * to the end of its frame, but not beyond `pages`. */
 static size_t run_of(vaddr_t va, unsigned level, size_t pages)
 {
-    size_t room = MMU_ENTRIES(level) - index_of(va, level);
+    size_t room = FRAME_ENTRIES - index_of(va, level) % FRAME_ENTRIES;
     size_t wanted = pages >> (MMU_BITS * level);
     return wanted < room ? wanted : room;
 }
@@ -392,10 +400,22 @@ static size_t pages_to_end(vaddr_t va, unsigned level)
     return (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
 }
 
+/* A constant where all machines of a port are alike. */
+ALWAYS_INLINE bool exec_is_enforced(void)
+{
+    return MMU_EXEC_ASKED ? paging.exec : MMU_EXEC_ENFORCED;
+}
+
+/* Less what this machine does not know. */
+ALWAYS_INLINE pte_raw_t known(pte_raw_t raw)
+{
+    return exec_is_enforced() ? raw : pte_executable(raw);
+}
+
 ALWAYS_INLINE struct pte leaf_of(
     const struct space *space, pfn_t pfn, unsigned level, unsigned flags)
 {
-    return pte_leaf(pfn, pte_bits(level, flags, space->global));
+    return pte_leaf(pfn, known(pte_bits(level, flags, space->global)));
 }
 
 static void *window_open(unsigned slot, pfn_t pfn);
@@ -871,34 +891,44 @@ static pfn_t table_take(struct space *space)
     return table;
 }
 
-/* A root, cleared: tables, which stay until root_free(). */
+/* A root, cleared, and what the machine wants beside it: tables, which stay
+ * until root_free(). */
 static pfn_t root_take(void)
 {
-    const unsigned order = order_of(MMU_ROOT_FRAMES);
-    pfn_t root = order == 0 ? verso_frame_alloc1(paging.table_zone)
-                            : verso_frame_alloc(order, paging.table_zone);
+    const unsigned zone = paging.table_zone < paging.root_zone
+                              ? paging.table_zone
+                              : paging.root_zone;
+    pfn_t root = ROOT_PAGES == 1 ? verso_frame_alloc1(zone)
+                                 : verso_frame_alloc_run(ROOT_PAGES, zone);
     if (pfn_is_none(root))
         return PFN_NONE;
-    for (unsigned i = 0; i < MMU_ROOT_FRAMES; i++) {
+    for (unsigned i = 0; i < ROOT_PAGES; i++) {
         struct frame *frame = frame_get(pfn_add(root, i));
         frame_clear(pfn_add(root, i));
         frame->state = FRAME_TABLE;
         frame->live = 0;
+    }
+    if (MMU_ROOT_BESIDE != 0) {
+        const pfn_t beside = pfn_add(root, MMU_ROOT_FRAMES);
+        uintptr_t irq;
+        mmu_root_beside(scratch_open(beside, &irq), root);
+        scratch_close(beside, irq);
     }
     return root;
 }
 
 static void root_free(pfn_t root)
 {
-    for (unsigned i = 0; i < MMU_ROOT_FRAMES; i++)
+    for (unsigned i = 0; i < ROOT_PAGES; i++)
         verso_frame_free1(pfn_add(root, i));
 }
 
 /* The entry of a root that names it, or one of its frames. */
 static struct pte mirror_entry(const struct space *space, vaddr_t va)
 {
-    return pte_mirror(
-        pfn_add(space->root, index_of(va, top_of(space)) - paging.mirror_slot));
+    const pfn_t frame =
+        pfn_add(space->root, index_of(va, top_of(space)) - paging.mirror_slot);
+    return (struct pte){known(pte_mirror(frame).raw)};
 }
 
 /* All `count` tables or none. */
@@ -1252,7 +1282,7 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
 ALWAYS_INLINE void source_store(struct map_state *m, struct pte *entry,
     size_t count, unsigned level, bool global)
 {
-    const pte_raw_t bits = pte_bits(level, m->flags, global);
+    const pte_raw_t bits = known(pte_bits(level, m->flags, global));
     struct paging_source *s = &m->source;
     size_t each = MMU_LEVEL_PAGES(level);
     if (s->list != NULL) {
@@ -1651,7 +1681,7 @@ int verso_i_paging_protect(
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-        pte_raw_t bits = pte_bits(level, rights, space->global);
+        pte_raw_t bits = known(pte_bits(level, rights, space->global));
         pte_raw_t changed = level == 0 && is_full(space, va)
                                 ? protect_run(entry, count, bits, true)
                                 : protect_run(entry, count, bits, false);
@@ -1741,7 +1771,7 @@ ALWAYS_INLINE void mapping_fill(
         paddr_make(paddr_raw(pfn_to_paddr(pte_pfn(e))) + (verso_phys_t)offset);
     mapping->flags = pte_flags(e);
     mapping->state =
-        pte_state(e) | (MMU_EXEC_ENFORCED ? VERSO_MAPPED_EXEC_ENFORCED : 0);
+        pte_state(e) | (exec_is_enforced() ? VERSO_MAPPED_EXEC_ENFORCED : 0);
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
@@ -1802,7 +1832,7 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
 {
     struct verso_mapping m;
-    if (!MMU_EXEC_ENFORCED)
+    if (!exec_is_enforced())
         wanted &= ~VERSO_EXEC;
     if (verso_i_paging_query(space, va, &m) != 0 ||
         (m.state & VERSO_MAPPED_PRESENT) == 0 || (m.flags & wanted) != wanted)
@@ -2004,7 +2034,7 @@ int verso_i_paging_space_init(struct space *space)
         "paging: a space for users, and no range of addresses for them");
     *space = (struct space){.lock = {0, "user space"},
         .is_user = true,
-        .tables = MMU_ROOT_FRAMES,
+        .tables = ROOT_PAGES,
         .is_stale = true};
     space->root = root_take();
     if (pfn_is_none(space->root))
@@ -2035,9 +2065,9 @@ void verso_i_paging_space_fini(struct space *space)
     spare_take(space, &spare);
     space_unlock(space);
     VERSO_VERIFY(
-        space->tables == MMU_ROOT_FRAMES && !verso_i_paging_is_loaded(space),
+        space->tables == ROOT_PAGES && !verso_i_paging_is_loaded(space),
         "paging: the end of the space with root %#x, which has %zu tables%s",
-        pfn_nr(space->root), space->tables - MMU_ROOT_FRAMES,
+        pfn_nr(space->root), space->tables - ROOT_PAGES,
         verso_i_paging_is_loaded(space) ? ", and is loaded" : "");
     lock_take(&paging.kernel.lock);
     struct space **link = &paging.kernel.next;
@@ -2158,6 +2188,24 @@ static void fixed_check_cache(const struct verso_fixed *fixed, size_t count)
                 fixed[j].name, fixed[i].name, (unsigned long long)fixed[i].pa);
 }
 
+/* Do all frames of a zone end there or below? */
+static bool zone_is_below(
+    const struct verso_boot *boot, unsigned zone, uint64_t limit)
+{
+    const uint64_t end = boot->zone_limit[zone];
+    return limit == 0 || (end != 0 && end <= limit) ||
+           boot->frame_count <= limit >> VERSO_PAGE_SHIFT;
+}
+
+/* The highest zone from which roots can come. */
+static unsigned root_zone(const struct verso_boot *boot)
+{
+    unsigned zone = VERSO_ZONE_ANY;
+    while (zone > 0 && !zone_is_below(boot, zone, MMU_ROOT_LIMIT))
+        zone--;
+    return zone;
+}
+
 /* Heap, window and fixed mappings keep out of each other's way; where two fixed
  * mappings meet, mapping the second says so. */
 static void layout_check(const struct verso_boot *boot)
@@ -2165,6 +2213,9 @@ static void layout_check(const struct verso_boot *boot)
     const uint64_t heap = (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT;
     const uint64_t window =
         boot->window != 0 ? bytes_of((size_t)WINDOWS * CPU_COUNT_MAX) : 0;
+    VERSO_VERIFY(zone_is_below(boot, 0, MMU_ROOT_LIMIT),
+        "paging: of %zu frames zone 0 has some above %llx: no place for roots",
+        boot->frame_count, (unsigned long long)MMU_ROOT_LIMIT);
     VERSO_VERIFY(window != 0 || boot->direct_bytes >> VERSO_PAGE_SHIFT >=
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
@@ -2320,8 +2371,10 @@ static void init_from(const struct verso_boot *boot, struct space *space)
             paging.has_mirror = false;
     }
     paging.global = mmu_has_global();
+    paging.exec = mmu_enforces_exec();
     paging.kernel_is_tagged = !paging.global;
     paging.table_zone = 0;
+    paging.root_zone = root_zone(boot);
     paging.top = mmu_levels() - 1;
     paging.has_ids = mmu_has_ids();
     paging.invalidates_ids = paging.has_ids && mmu_has_invalidate_id();
@@ -2330,7 +2383,7 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.cache_lock.name = "cache types";
     space->shown = 0;
     space->global = paging.global;
-    space->tables = MMU_ROOT_FRAMES;
+    space->tables = ROOT_PAGES;
     for (unsigned cpu = 0; cpu < CPU_COUNT_MAX; cpu++)
         paging.now[cpu] = space;
     mirror_init(boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
@@ -2478,7 +2531,7 @@ static const char *check_root_entry(
 
 static const char *check_root(const struct space *space)
 {
-    const size_t count = VERSO_PAGE_SIZE / sizeof(struct pte);
+    const size_t count = FRAME_ENTRIES;
     const char *broken = NULL;
     for (unsigned f = 0; f < MMU_ROOT_FRAMES && broken == NULL; f++) {
         const pfn_t frame = pfn_add(space->root, f);
@@ -2510,7 +2563,7 @@ static vaddr_t entry_end(const struct space *space, vaddr_t va, unsigned level)
 static vaddr_t entry_next(const struct space *space, vaddr_t va, unsigned level,
     const struct pte *entry)
 {
-    const vaddr_t inside = step_of(level) * MMU_ENTRIES(level) - 1;
+    const vaddr_t inside = step_of(level) * FRAME_ENTRIES - 1;
     if (level == 0)
         return entry_end(space, va, 1); /* no other one of this table */
     do {
@@ -2546,7 +2599,7 @@ static vaddr_t skip_others(const struct space *space, vaddr_t va)
 
 static const char *check_space(struct space *space)
 {
-    size_t tables = MMU_ROOT_FRAMES;
+    size_t tables = ROOT_PAGES;
     vaddr_t va = space->is_user ? paging.user_first : 0;
     const char *broken = check_root(space);
     while (broken == NULL) {
@@ -2688,8 +2741,8 @@ void verso_i_paging_report_tables(vaddr_t from)
         space->tables, (unsigned long long)paddr_raw(pfn_to_paddr(space->root)),
         paging.has_mirror ? "" : "no ", (void *)mirror_start(space),
         paging.use_direct ? ", reached through the direct map" : "",
-        MMU_EXEC_ENFORCED ? ""
-                          : "; x is declared, this machine cannot forbid it");
+        exec_is_enforced() ? ""
+                           : "; x is declared, this machine cannot forbid it");
     report_cache();
 }
 

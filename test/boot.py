@@ -16,8 +16,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARCH = os.environ.get("ARCH", "x86")
 KERNEL = f"build/{ARCH}/verso.elf"
 # Where the heap begins, and how many digits an address has.
-HEAP = {"x86": 0x80000000, "x86_64": 0xffffe10000000000}[ARCH]
-DIGITS = {"x86": 8, "x86_64": 16}[ARCH]
+HEAP = {"x86": 0x80000000, "x86pae": 0x80000000,
+        "x86_64": 0xffffe10000000000}[ARCH]
+DIGITS = 16 if ARCH == "x86_64" else 8
 PROMPT = "verso> "
 
 

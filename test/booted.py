@@ -13,6 +13,7 @@ import boot
 
 PAGE = os.path.join(boot.ROOT, "docs", "booted.md")
 KERNELS = {"x86": "32-bit, Multiboot 1",
+           "x86pae": "32-bit with PAE, Multiboot 1",
            "x86_64": "64-bit, PVH and Multiboot 2"}
 MEMORY = "128M"
 
@@ -28,6 +29,7 @@ ROWS = [(f"QEMU {machine}", loader, kernel, "qemu",
             ("q35", "GRUB, UEFI", "efi"),
             ("microvm", "QEMU itself", ""))] + [
     ("Bochs", "GRUB, BIOS", "x86", "bochs", {}),
+    ("Bochs", "GRUB, BIOS", "x86pae", "bochs", {}),
     ("Bochs", "GRUB, BIOS", "x86_64", "bochs", {}),
     ("v86", "v86 itself", "x86", "v86", {}),
 ]

@@ -169,7 +169,7 @@ TEST(paging_invariants_are_named_when_entries_or_counts_are_damaged)
     uint64_t self = geometry_entry(mirror, top);
     struct frame *table = frame_at(geometry_raw_pfn(upper));
     struct frame *above =
-        top == 1 ? frame_at(pfn_nr(geometry_root()))
+        top == 1 ? frame_at(pfn_nr(geometry_root(va)))
                  : frame_at(geometry_raw_pfn(geometry_entry(va, 2)));
     CHECK_EQ(table->state, FRAME_TABLE);
     CHECK_EQ(table->live, 1);
@@ -188,7 +188,8 @@ TEST(paging_invariants_are_named_when_entries_or_counts_are_damaged)
     if (entry & global)
         break_entry(va, 0, entry ^ user, "paging.9");
     above->live--;
-    break_entry(va, 1, 0, above->live > 0 ? "paging.6" : "paging.4");
+    break_entry(
+        va, 1, 0, above->live > 0 || top == 1 ? "paging.6" : "paging.4");
     above->live++;
     BREAK(frame_at(pfn_nr(pfn))->cache, VERSO_CACHE_UC >> VERSO_CACHE_SHIFT,
         "paging.7");

@@ -20,10 +20,13 @@ import boot
 
 X86_64 = boot.ARCH == "x86_64"
 HEAP = boot.HEAP
-# Bits that choose an entry, its bytes, levels; where the mirror shows those of
-# the lowest level.
-BITS, ENTRY, LEVELS, MIRROR = (9, 8, 4, 0xffffff0000000000) if X86_64 else \
-    (10, 4, 2, 0xff800000)
+# Bits that choose an entry, more of them in the root, bytes of one, levels; where
+# the mirror shows those of the lowest level.
+BITS, ROOT, ENTRY, LEVELS, MIRROR = {
+    "x86": (10, 0, 4, 2, 0xff800000),
+    "x86pae": (9, 2, 8, 2, 0xff000000),
+    "x86_64": (9, 0, 8, 4, 0xffffff0000000000),
+}[boot.ARCH]
 ABSENT = "00000000 absent"
 NO_PAGE = "{00000000 absent|<h> page in frame 0x0, ---k, no access}"
 
@@ -31,15 +34,17 @@ NO_PAGE = "{00000000 absent|<h> page in frame 0x0, ---k, no access}"
 def walk(va, end, what, live="<n>"):
     """The lines of a walk down to level `end`, and what is there; `live`: in
     the last table."""
-    lines, shift, base = [], 12 + BITS * LEVELS, MIRROR
-    slot = (MIRROR >> (shift - BITS)) % (1 << BITS)
+    lines, shift, base = [], 12 + BITS * LEVELS + ROOT, MIRROR
+    slot = MIRROR % (1 << shift) >> (12 + BITS * (LEVELS - 1))
     places = []
     for level in range(LEVELS):  # upwards: each is shown within the one below
         places.append(base + (va % (1 << shift) >> (12 + BITS * level)) * ENTRY)
         base += slot << (12 + BITS * (LEVELS - 2 - level)) \
             if level < LEVELS - 1 else 0
     for level in range(LEVELS - 1, end - 1, -1):
-        index = (va >> (12 + BITS * level)) % (1 << BITS)
+        index = va % (1 << shift) >> (12 + BITS * level)
+        if level < LEVELS - 1:
+            index %= 1 << BITS
         count = live if level == end + 1 else "<n>"
         said = what if level == end else \
             f"<h> table in frame 0x<frame>, {count} live"

@@ -44,7 +44,7 @@ vaddr_t geometry_mirror_entry(vaddr_t va);
 uint32_t geometry_entry_pfn(vaddr_t entry);
 /* Do the entries of va, which is mapped by a small page, all let users in? */
 bool geometry_user_reaches(vaddr_t va);
-/* The frame of the root in use. */
-pfn_t geometry_root(void);
+/* The frame of the root in use: of several, that with the entry of va. */
+pfn_t geometry_root(vaddr_t va);
 
 #endif

@@ -8,7 +8,8 @@ number=0
 failed=0
 first=
 wide=UM_BUILD=um/64
-echo 1..28
+pae=UM_BUILD=um/pae
+echo 1..37
 
 # say STATUS TEXT
 say() {
@@ -45,6 +46,9 @@ for SEED in 1 2 3; do
     machine "64-bit um through the mirror" host/run.sh $wide ACCESSOR=mirror
     machine "64-bit um, five levels" host/run.sh $wide ACCESSOR=direct LEVELS=5
     machine "64-bit um out of temper" host/run.sh $wide UM="$all,seed=$SEED"
+    machine "um with PAE through the mirror" host/run.sh $pae ACCESSOR=mirror
+    machine "um with PAE through the direct map" host/run.sh $pae ACCESSOR=direct
+    machine "um with PAE out of temper" host/run.sh $pae UM="$all,seed=$SEED"
     machine "QEMU through the mirror" ./qemu.sh 64M
     machine "QEMU through the direct map" ./qemu.sh 64M accessor=direct
     seen="$seen $first"

@@ -31,17 +31,17 @@ UM_SOURCES := $(wildcard $(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
 	$(filter-out test/inject-none.c,$(wildcard test/*.c)) \
 	$(wildcard arch/um/machine/*.c) $(wildcard test/host/*.c) $(UM_KERNEL)
 
-# um_suites DIRECTORY BITS COMPILER: verso-test in that directory.
+# um_suites DIRECTORY BITS COMPILER FLAGS: verso-test in that directory.
 define um_suites
 UM_OBJS_$(1) := $$(patsubst %.c,$(1)/%.o,$$(UM_SOURCES))
 $(1)/flags: FORCE
 	@mkdir -p $$(@D)
-	@echo '$(3) -m$(2) $$(UM_LIB_FLAGS) $$(UM_TEST_FLAGS) $$(CFLAGS)' | \
-		cmp -s - $$@ || echo '$(3) -m$(2) $$(UM_LIB_FLAGS) $$(UM_TEST_FLAGS) $$(CFLAGS)' >$$@
+	@echo '$(3) -m$(2) $(4) $$(UM_LIB_FLAGS) $$(UM_TEST_FLAGS) $$(CFLAGS)' | \
+		cmp -s - $$@ || echo '$(3) -m$(2) $(4) $$(UM_LIB_FLAGS) $$(UM_TEST_FLAGS) $$(CFLAGS)' >$$@
 $(1)/src/%.o: src/%.c $(1)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
-	$$(Q)$(3) -m$(2) $$(UM_LIB_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(Q)$(3) -m$(2) $(4) $$(UM_LIB_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 $(1)/test/host/%.o $(1)/arch/um/machine/%.o: UM_FLAGS = $$(UM_HOST_FLAGS)
 $(1)/test/%.o: UM_FLAGS = $$(UM_TEST_FLAGS)
 $(1)/kernel/%.o: UM_FLAGS = $$(UM_TEST_FLAGS)
@@ -49,16 +49,17 @@ $(1)/kernel/um/%.o: UM_FLAGS = $$(UM_HOST_FLAGS) -Ikernel
 $(1)/%.o: %.c $(1)/flags
 	@mkdir -p $$(@D)
 	$$(call say,cc   $$@)
-	$$(Q)$(3) -m$(2) $$(UM_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(Q)$(3) -m$(2) $(4) $$(UM_FLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 $(1)/verso-test: $$(UM_OBJS_$(1))
 	$$(call say,link $$@)
-	$$(Q)$(3) -m$(2) -no-pie $$(UM_SANITIZE) $$(patsubst %,-Wl$$(comma)--wrap=%,$$(UM_WRAPS)) \
+	$$(Q)$(3) -m$(2) $(4) -no-pie $$(UM_SANITIZE) $$(patsubst %,-Wl$$(comma)--wrap=%,$$(UM_WRAPS)) \
 		-o $$@ $$^
 TEST_NEEDS += $(1)/verso-test
 -include $$(UM_OBJS_$(1):.o=.d)
 endef
 $(eval $(call um_suites,$(UM_DIR),32,$(CC)))
 $(eval $(call um_suites,$(UM_DIR)/64,64,$(CC)))
+$(eval $(call um_suites,$(UM_DIR)/pae,32,$(CC),-DUM_PAE=1))
 $(eval $(call um_suites,$(UM_DIR)/clang-32,32,clang))
 $(eval $(call um_suites,$(UM_DIR)/clang-64,64,clang))
 

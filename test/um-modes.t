@@ -20,4 +20,8 @@ exec "$(dirname "$0")/host/modes.sh" um-modes \
     "$all,seed=10 UM_BUILD=um/64 LARGE=0 MEM=8M" \
     "$all,seed=15,noids=1 UM_BUILD=um/64" \
     "$all,seed=16,noinvpcid=1 UM_BUILD=um/64" \
-    "$all,seed=17 UM_BUILD=um/64 GLOBAL=0"
+    "$all,seed=17 UM_BUILD=um/64 GLOBAL=0" \
+    "$all,seed=7 UM_BUILD=um/pae" \
+    "$all,seed=8 UM_BUILD=um/pae ACCESSOR=direct" \
+    "$all,seed=10 UM_BUILD=um/pae LARGE=0 MEM=8M" \
+    "UM_BUILD=um/pae NX=0"

@@ -17,8 +17,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 ARCH=${ARCH:-x86}
-# um is looked at beside any of them.
-if [ "$ARCH" = um ]; then ARCH=x86; fi
+# These are looked at beside any of the others.
+case $ARCH in um | x86pae) ARCH=x86 ;; esac
 MAKE=${MAKE:-make}
 JOBS=${JOBS:-2}
 OUT=build/check
@@ -109,6 +109,11 @@ check_warnings() {
     compile um-gcc gcc '' 'kernel lib' || failed=1
     compile um-clang clang '-DVERSO_STRICT=1 -DVERSO_DEBUG=1' 'kernel lib' ||
         failed=1
+    ARCH=x86pae
+    compile pae-gcc gcc -fcallgraph-info=su 'kernel lib' || failed=1
+    compile pae-clang clang '' 'kernel lib' || failed=1
+    compile pae-strict gcc '-O1 -DVERSO_STRICT=1 -DVERSO_DEBUG=1' \
+        "$OUT/pae-strict/verso.first.elf" || failed=1
     ARCH=$target
     for compiler in gcc clang; do
         for flags in -DVERSO_DEBUG=1 -DVERSO_STRICT=1 \
@@ -124,6 +129,11 @@ check_warnings() {
 }
 
 check_symbols() {
+    target=$ARCH
+    ARCH=x86pae
+    compile pae-gcc gcc -fcallgraph-info=su lib &&
+        compile pae-clang clang '' lib || return 1
+    ARCH=$target
     compile gcc gcc -fcallgraph-info=su lib &&
         compile clang clang '' lib &&
         compile calls gcc \

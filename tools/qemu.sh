@@ -83,6 +83,11 @@ fi
 program=qemu-system-i386
 bits=$(od -An -tu1 -j4 -N1 "$kernel" | tr -d ' ')
 if [ "$ISO" = efi ] || [ "$bits" = 2 ]; then program=qemu-system-x86_64; fi
+# PAE: the 32-bit program (7.2) reads a table above 4 GiB where the lower half of its
+# address says; and the usual processor of this one can forbid execution.
+case $kernel in
+*/x86pae/*) program=qemu-system-x86_64 ;;
+esac
 machine=${MACHINE:-pc}
 if [ "$machine" = microvm ]; then machine=microvm,isa-serial=on; fi
 # sleep=off: the clock of a machine that waits need not wait. A person at the

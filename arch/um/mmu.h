@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mmu.h of the port: entries and tables are those of x86, of 32 or of 64 bits
- * as the process is; the machine behind them is in machine/. See arch/arch.h.
+ * as the process is, or PAE's; the machine behind them is in machine/. See
+ * arch/arch.h.
  */
 #ifndef VERSO_ARCH_MMU_H
 #define VERSO_ARCH_MMU_H
@@ -10,6 +11,22 @@
 
 #define MMU_MIRROR_SLOT UM_MIRROR_SLOT
 #include "../x86/entry.h"
+
+#if VERSO_X86_PAE
+
+static inline void half_store(struct pte *at, unsigned half, uint32_t value)
+{
+    um_store_half(&at->raw, half, value);
+}
+
+static inline void whole_store(struct pte *at, struct pte e)
+{
+    um_store(&at->raw, e.raw);
+}
+
+#include "../x86/halves.h"
+
+#else
 
 static inline struct pte pte_load(const struct pte *at)
 {
@@ -20,6 +37,8 @@ static inline void pte_store(struct pte *at, struct pte e)
 {
     um_store(&at->raw, e.raw);
 }
+
+#endif
 
 static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
 {
@@ -43,7 +62,7 @@ static inline bool mmu_is_on(void)
 
 static inline pfn_t mmu_root(void)
 {
-    return pfn_make(um_root());
+    return pte_root_of(pfn_make(um_root()));
 }
 
 static inline unsigned mmu_levels(void)
@@ -54,6 +73,11 @@ static inline unsigned mmu_levels(void)
 static inline bool mmu_has_large(unsigned level)
 {
     return um_has_large(level);
+}
+
+static inline bool mmu_enforces_exec(void)
+{
+    return MMU_EXEC_ENFORCED && um_enforces_exec();
 }
 
 static inline bool mmu_has_global(void)
@@ -78,12 +102,12 @@ static inline void mmu_cache_init(void)
 
 static inline void mmu_root_load(pfn_t root)
 {
-    um_root_load(pfn_nr(root));
+    um_root_load(pfn_nr(pte_root_start(root)));
 }
 
 static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
 {
-    um_root_switch(pfn_nr(root), id, keep);
+    um_root_switch(pfn_nr(pte_root_start(root)), id, keep);
 }
 
 static inline void mmu_invalidate_id(unsigned id, vaddr_t va)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * entry.h - the format of an x86 page-table entry, and the geometry of the
- * tables. What differs between entries of 32 and of 64 bits stands in
- * format32.h and format64.h, as constants.
+ * tables. What differs between entries of 32 and of 64 bits, and PAE's, stands
+ * in format32.h, format64.h and formatpae.h, as constants.
  *
  *   bit  0 P   1 W   2 U   3 PWT   4 PCD   5 A   6 D   7 PS (level > 0)   8 G
  *   bit  9 K: software: live. Kept in every entry, so that a leaf without
@@ -28,17 +28,20 @@
 
 #ifdef __x86_64__
 #include "format64.h"
+#elif VERSO_X86_PAE
+#include "formatpae.h"
 #else
 #include "format32.h"
 #endif
 
 /* Levels count from the leaves: 0 holds 4-KiB pages, the last is the root. */
-#define MMU_ROOT_FRAMES        1u
-#define MMU_MIRROR_SLOTS       1u
-#define MMU_ENTRIES(level)     (1u << MMU_BITS)
+#define MMU_ROOT_FRAMES  (1u << MMU_ROOT_BITS)
+#define MMU_MIRROR_SLOTS MMU_ROOT_FRAMES
+#define MMU_ENTRIES(level)                                                     \
+    ((1u << MMU_BITS) << ((level) == MMU_LEVELS_MAX - 1 ? MMU_ROOT_BITS : 0u))
 #define MMU_LEVEL_SHIFT(level) (VERSO_PAGE_SHIFT + MMU_BITS * (level))
 #define MMU_LEVEL_PAGES(level) ((size_t)1 << (MMU_BITS * (level)))
-#define MMU_VA_BITS(levels)    MMU_LEVEL_SHIFT(levels)
+#define MMU_VA_BITS(levels)    (MMU_LEVEL_SHIFT(levels) + MMU_ROOT_BITS)
 
 struct pte {
     pte_raw_t raw;
@@ -129,6 +132,12 @@ static inline struct pte pte_table(pfn_t pfn, bool user)
     return pte_leaf(pfn, bits | (user ? PTE_U : 0));
 }
 
+/* Bits for a CPU that cannot forbid execution, where others of the port can. */
+static inline pte_raw_t pte_executable(pte_raw_t bits)
+{
+    return bits & ~(pte_raw_t)PTE_NX;
+}
+
 /* The entry of the root that names the root: what it shows is not to be run. */
 static inline struct pte pte_mirror(pfn_t root)
 {
@@ -207,6 +216,27 @@ static inline bool pte_needs_flush(struct pte old, struct pte new)
 {
     return pte_is_present(old) &&
            ((old.raw ^ new.raw) & pte_flush_bits(new)) != 0;
+}
+
+/* The frame that the CPU is told of, to start walks with; and back to the root.
+ * It is the root, unless there is something beside it. */
+static inline pfn_t pte_root_start(pfn_t root)
+{
+    return pfn_add(root, MMU_ROOT_BESIDE * MMU_ROOT_FRAMES);
+}
+
+static inline pfn_t pte_root_of(pfn_t start)
+{
+    return pfn_make(pfn_nr(start) - MMU_ROOT_BESIDE * MMU_ROOT_FRAMES);
+}
+
+/* Writes what stands beside a root, into a cleared page. (PAE: present is all
+ * that may be said of a directory there.) */
+static inline void mmu_root_beside(void *page, pfn_t root)
+{
+    pte_raw_t *start = page;
+    for (unsigned i = 0; i < MMU_ROOT_FRAMES; i++)
+        start[i] = pte_leaf(pfn_add(root, i), PTE_P).raw;
 }
 
 #endif

@@ -16,7 +16,11 @@
 #ifndef MMU_MIRROR_SLOT    /* a port that shares this format may have its own */
 #define MMU_MIRROR_SLOT 1022u
 #endif
+#define MMU_ROOT_BITS     0u /* more of the root: it is one frame */
+#define MMU_ROOT_BESIDE   0u
+#define MMU_ROOT_LIMIT    0u /* anywhere */
 #define MMU_EXEC_ENFORCED false
+#define MMU_EXEC_ASKED    false
 #define MMU_IDS           0u /* PCID is for long mode only */
 #define MMU_KEEPS_UPPER   false
 

@@ -5,11 +5,12 @@
 #ifndef VERSO_ARCH_MMU_H
 #define VERSO_ARCH_MMU_H
 
-#include <entry.h>
+#include "entry.h"
 
 #define X86_CR0_WP  0x00010000u
 #define X86_CR0_PG  0x80000000u
 #define X86_CR4_PSE 0x00000010u
+#define X86_CR4_PAE 0x00000020u
 #define X86_CR4_PGE 0x00000080u
 
 #define X86_CR3_KEEP ((uint64_t)1 << 63) /* of what is written to it only */
@@ -28,10 +29,44 @@
 #define X86_CPUID_PSE 0x00000008u /* CPUID 1, EDX */
 #define X86_CPUID_PGE 0x00002000u
 #define X86_CPUID_PAT 0x00010000u
-#define X86_CPUID_1G  0x04000000u /* CPUID 0x80000001, EDX */
+#define X86_CPUID_NX  0x00100000u /* CPUID 0x80000001, EDX */
+#define X86_CPUID_1G  0x04000000u
 
 #define X86_CPUID_PCID    0x00020000u /* CPUID 1, ECX */
 #define X86_CPUID_INVPCID 0x00000400u /* CPUID 7, EBX */
+
+#if VERSO_X86_PAE
+
+/* Replaces *old by e if nothing (the CPU's accessed and dirty) changed it;
+ * else *old is what stands there now. */
+static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
+{
+    bool done;
+    __asm__ volatile("lock cmpxchg8b %1"
+                     : "=@ccz"(done), "+m"(at->raw), "+A"(old->raw)
+                     : "b"((uint32_t)e.raw), "c"((uint32_t)(e.raw >> 32))
+                     : "memory");
+    return done;
+}
+
+static inline void half_store(struct pte *at, unsigned half, uint32_t value)
+{
+    __asm__ volatile("movl %1, %0"
+                     : "=m"(((uint32_t *)(void *)at)[half])
+                     : "r"(value)
+                     : "memory");
+}
+
+static inline void whole_store(struct pte *at, struct pte e)
+{
+    struct pte old = {0};
+    while (!pte_replace(at, &old, e)) {
+    }
+}
+
+#include "halves.h"
+
+#else
 
 /* One load, wherever it is addressed: a volatile one costs the compiler an
  * instruction more for the address. */
@@ -59,6 +94,8 @@ static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
                      : "memory");
     return done;
 }
+
+#endif
 
 /* Of the current identifier, and global (SDM 4.10.4.1). */
 static inline void mmu_invalidate(vaddr_t va)
@@ -89,9 +126,11 @@ static inline struct x86_leaf x86_leaf(uint32_t leaf)
     return r;
 }
 
-/* EDX of a leaf of CPUID: 1, or 0x80000001. */
+/* EDX of a leaf of CPUID, 1 or 0x80000001; 0, where that is not to be had. */
 static inline uint32_t x86_features(uint32_t leaf)
 {
+    if (x86_leaf(leaf & 0x80000000u).a < leaf)
+        return 0;
     return x86_leaf(leaf).d;
 }
 
@@ -122,7 +161,7 @@ static inline pfn_t mmu_root(void)
 {
     uintptr_t cr3;
     __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-    return pfn_make((uint32_t)(cr3 >> VERSO_PAGE_SHIFT));
+    return pte_root_of(pfn_make((uint32_t)(cr3 >> VERSO_PAGE_SHIFT)));
 }
 
 /* Levels of this machine, whether a leaf may stand at `level`, and whether
@@ -136,6 +175,8 @@ static inline unsigned mmu_levels(void)
 
 static inline bool mmu_has_large(unsigned level)
 {
+    if (VERSO_X86_PAE)
+        return level == 1;
     if (MMU_LEVELS_MAX == 2)
         return level == 1 && (x86_features(1) & X86_CPUID_PSE) != 0;
     return level == 1 ||
@@ -197,16 +238,24 @@ static inline void mmu_cache_init(void)
         x86_pat_set((pat & 0xffffffff00000000u) | X86_PAT_OURS);
 }
 
-/* Before an entry says "large", or forbids execution, the machine must know
- * that bit. */
+/* Can this CPU forbid execution? Asked once, as the above. */
+static inline bool mmu_enforces_exec(void)
+{
+    if (!MMU_EXEC_ASKED)
+        return MMU_EXEC_ENFORCED;
+    return (x86_features(0x80000001u) & X86_CPUID_NX) != 0;
+}
+
+/* Before an entry has 64 bits, says "large", or forbids execution, the machine
+ * must know that bit. */
 static inline void x86_formats_enable(void)
 {
-    if (PTE_NX == 0) {
-        if (mmu_has_large(1))
-            x86_cr4_set(x86_cr4() | X86_CR4_PSE);
-        return;
-    }
-    x86_msr_set(X86_EFER, x86_msr(X86_EFER) | X86_EFER_NXE);
+    if (VERSO_X86_PAE)
+        x86_cr4_set(x86_cr4() | X86_CR4_PAE);
+    else if (MMU_LEVELS_MAX == 2 && mmu_has_large(1))
+        x86_cr4_set(x86_cr4() | X86_CR4_PSE);
+    if (mmu_enforces_exec())
+        x86_msr_set(X86_EFER, x86_msr(X86_EFER) | X86_EFER_NXE);
 }
 
 static inline bool mmu_has_global(void)
@@ -250,7 +299,8 @@ static inline bool mmu_has_invalidate_id(void)
  * 4 are a cache type. */
 static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
 {
-    uintptr_t word = (uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT | id;
+    const pfn_t start = pte_root_start(root);
+    uintptr_t word = (uintptr_t)pfn_nr(start) << VERSO_PAGE_SHIFT | id;
     if (keep)
         word |= (uintptr_t)X86_CR3_KEEP;
     __asm__ volatile("mov %0, %%cr3" : : "r"(word) : "memory");

@@ -23,7 +23,7 @@ DEPS := run-um
 BENCH_JSON := build/bench-um.json
 # `make test ARCH=um`: what needs no QEMU.
 TESTS := $(wildcard $(patsubst %,test/%.t,host host-direct host-small host-64 \
-	host-classes fuzz heap heap-32 run-um suites))
+	host-pae host-classes fuzz heap heap-32 run-um suites))
 
 PORT_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard arch/um/machine/*.c))
 HOST_FLAGS = -std=c17 -O2 -g $(HOSTED) $(WARN) -Iinclude -Iarch/um -Ikernel

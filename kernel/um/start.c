@@ -170,6 +170,7 @@ vaddr_t machine_test_window(void)
 void machine_mirror(struct machine_mirror *mirror)
 {
     mirror->slot = um_mirror_slot();
+    mirror->slots = 1;
     mirror->bits = 10;
     mirror->tables = (vaddr_t)um_mirror_slot() << 22;
     mirror->directory =

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# Included by the Makefile with ARCH=x86, and by kernel/x86_64/port.mk: how these
-# ports are compiled, linked and run. kernel/x86 is for both, its directories 32
-# and 64 for one of them.
+# Included by the Makefile with ARCH=x86, and by port.mk of kernel/x86pae and
+# kernel/x86_64: how these ports are compiled, linked and run. kernel/x86 is for
+# all of them, its directories 32 and 64 as wide as their names.
 
 WIDTH ?= 32
 PORT := x86
@@ -33,9 +33,10 @@ BENCH_JSON := build/bench$(if $(filter x86,$(ARCH)),,-$(ARCH)).json
 # tested once.
 TESTS_64 := $(patsubst %,test/%.t,qemu-6G qemu-max-direct qemu-q35 \
 	qemu-microvm)
+TESTS_PAE := $(patsubst %,test/%.t,pae qemu-no-nx)
 ifeq ($(WIDTH),64)
-TESTS := $(filter test/qemu-% test/oracle% test/same% test/traces% \
-	test/fault-report%,$(TESTS))
+TESTS := $(filter-out $(TESTS_PAE),$(filter test/qemu-% test/oracle% \
+	test/same% test/traces% test/fault-report%,$(TESTS)))
 else
-TESTS := $(filter-out $(TESTS_64),$(TESTS))
+TESTS := $(filter-out $(TESTS_64) $(TESTS_PAE),$(TESTS))
 endif

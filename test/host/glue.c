@@ -5,7 +5,8 @@
  * This file is to that machine what kernel/x86 is to a PC: host.h's functions,
  * kernel/machine.h's functions, the page-fault handler, and the boot structure.
  * Environment: MEM=64M, ACCESSOR=mirror|direct, LARGE=0 (no large
- * pages; LARGE=1: none of 1 GiB), GLOBAL=0 (no global ones), LEVELS=5,
+ * pages; LARGE=1: none of 1 GiB), GLOBAL=0 (no global ones), NX=0 (where 64-bit
+ * entries are, no bit that forbids execution), LEVELS=5,
  * CLASSES="16 64 4096" (alloc's), BOOT=name (a boot
  * structure that is not as it should be: boot_spoil). What it lays out:
  *
@@ -161,6 +162,7 @@ void machine_mirror(struct machine_mirror *mirror)
     mirror->tables = slot << um_shift(top);
     for (unsigned level = 0; level <= top; level++)
         mirror->directory += slot << um_shift(level);
+    mirror->slots = UM_STARTS;
     mirror->bytes = um_span(top);
 }
 
@@ -457,6 +459,7 @@ void glue_start_machine(void)
         .no_large = strcmp(option("LARGE", "2"), "0") == 0,
         .no_huge = strcmp(option("LARGE", "2"), "1") == 0,
         .no_global = strcmp(option("GLOBAL", "1"), "0") == 0,
+        .no_exec = strcmp(option("NX", "1"), "0") == 0,
         .fault = on_fault,
         .machine_check = on_machine_check,
         .is_table = is_table};

@@ -9,6 +9,7 @@
 #include <machine/um.h>
 #include <verso/verso.h>
 
+#include "../../kernel/machine.h"
 #include "../geometry.h"
 #include "../test.h"
 
@@ -297,6 +298,71 @@ TEST(a_walk_through_a_frame_that_is_no_table_is_a_machine_check)
     page_end(pfn);
 }
 
+static void store_high_half(void *entry)
+{
+    um_store_half(entry, 1, 0x80000000u);
+}
+
+/* pitfall 4. */
+TEST(half_of_an_entry_that_is_present_is_not_stored)
+{
+    um_entry_t entry = 0;
+    if (sizeof(entry) == 4)
+        SKIP("an entry is one word");
+    um_store_half(&entry, 1, 5);
+    um_store_half(&entry, 0, UM_ENTRY_P);
+    CHECK_EQ(entry, (um_entry_t)5 << 16 << 16 | UM_ENTRY_P);
+    CHECK_PANICS_WITH(store_high_half, &entry, "in two steps");
+}
+
+/* The entries that walks start with (PAE), as a root load finds them. */
+static um_entry_t *starts(void)
+{
+    const um_phys_t place = (um_phys_t)um_root() << UM_PAGE_SHIFT;
+    return (um_entry_t *)(void *)(um_ram() + (size_t)(place - UM_RAM_START));
+}
+
+static void root_load(void *unused)
+{
+    (void)unused;
+    um_root_load(um_root());
+}
+
+/* pitfall 9: accessed among them, so no walk may set it there. */
+TEST(a_root_load_refuses_what_no_entry_to_start_with_may_say)
+{
+    if (UM_STARTS == 1)
+        SKIP("walks start with the root itself");
+    const um_entry_t bits[] = {UM_ENTRY_W, UM_ENTRY_U, UM_ENTRY_A, UM_ENTRY_D,
+        UM_ENTRY_PS, UM_ENTRY_G, UM_ENTRY_NX};
+    for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        starts()[1] |= bits[i];
+        CHECK_PANICS_WITH(root_load, NULL, "reserved bit");
+        starts()[1] &= ~bits[i];
+    }
+    um_root_load(um_root());
+}
+
+TEST(what_a_root_load_has_read_counts_until_the_next)
+{
+    if (UM_STARTS == 1)
+        SKIP("walks start with the root itself");
+    temper("");
+    pfn_t pfn = page_start(VERSO_RW);
+    um_entry_t *start = &starts()[window() >> um_shift(UM_LEVELS)];
+    const um_entry_t before = *start;
+    *start = 0;
+    um_invalidate(window());
+    (void)*word_at(window());
+    um_root_load(um_root());
+    um_invalidate(window()); /* it is global */
+    CHECK_EQ(machine_access(word_at(window()), 0), 0);
+    *start = before;
+    um_root_load(um_root());
+    (void)*word_at(window());
+    page_end(pfn);
+}
+
 TEST(words_that_are_not_known_are_refused)
 {
     CHECK(!um_misbehave("evict"));
@@ -346,5 +412,8 @@ SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     a_split_is_flushed_before_its_table_is_read_through_the_mirror,
     rights_of_a_large_page_are_lowered_in_the_mirror_too,
     a_walk_through_a_frame_that_is_no_table_is_a_machine_check,
+    half_of_an_entry_that_is_present_is_not_stored,
+    a_root_load_refuses_what_no_entry_to_start_with_may_say,
+    what_a_root_load_has_read_counts_until_the_next,
     a_frame_that_is_cached_with_two_cache_types_is_found,
     words_that_are_not_known_are_refused);

@@ -32,6 +32,7 @@ TIMEOUT = int(os.environ.get("TIMEOUT", "30"))
 
 UM = "build/um/verso-test"
 UM_64 = "build/um/64/verso-test"
+UM_PAE = "build/um/pae/verso-test"
 HEAP = "build/heap/64/verso-heap-test"
 FUZZ = "build/um/fuzz-api"
 BOOT = "test/host-boot.t"
@@ -49,13 +50,15 @@ CONFIGURATIONS = {
     "64": (UM_64, {}), # four levels
     "64-direct": (UM_64, {"ACCESSOR": "direct"}), # and pages of 1 GiB
     "64-five": (UM_64, {"LEVELS": "5", "ACCESSOR": "direct"}),
+    "pae": (UM_PAE, {}), # a root of four frames, stores of half an entry
+    "pae-no-nx": (UM_PAE, {"NX": "0"}),
     "boot": (BOOT, {}), # a BOOT= of it: `boot/window-in-heap`
     "heap": (HEAP, {}),
     "fuzz": (FUZZ, {}), # the corpus of api, each input once
 }
 # With --all these are one run each, the others one a suite.
-WHOLE = {"direct", "small", "odd", "unkind", "64-direct", "64-five", "boot",
-         "fuzz"}
+WHOLE = {"direct", "small", "odd", "unkind", "64-direct", "64-five",
+         "pae-no-nx", "boot", "fuzz"}
 PASSED = re.compile(r"^ok \d+ - ", re.M)
 FAILED = re.compile(r"^not ok \d+ - (\S+?): (.*)$", re.M)
 NAMED = re.compile(r"^(?:not )?ok \d+ - (\S+?): ([^#\n]*)", re.M)

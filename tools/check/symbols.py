@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Usage: symbols.py [--update] DIR: of the archives that check.sh built in
-DIR/gcc and DIR/clang, and of the call graphs beside them:
+DIR/gcc and DIR/clang, for PAE in DIR/pae-gcc and DIR/pae-clang, and of the call
+graphs beside them:
 
 - every global symbol begins with verso_;
 - writable data is in the section verso_state only;
@@ -24,6 +25,8 @@ import sys
 PARTS = ["verso", "verso-heap", "verso-paging", "verso-frames"]
 MAY_NEED = re.compile(r"verso_host_\w+|verso_back_\w+|verso_frame_\w+1|"
                       r"memcpy|memmove|memset|memcmp")
+# A root of several frames in a row.
+MAY_NEED_PAE = re.compile(MAY_NEED.pattern + "|verso_frame_alloc_run")
 FRAME_MAX = 512
 
 # Who calls a function it was given, and whose.
@@ -38,7 +41,8 @@ NEEDS_HEAD = """# What the archives need from outside
 
 Written by `tools/check.sh --update symbols`, and compared by `make check`: the
 undefined symbols of each archive (`nm -u`, less what the archive defines), as
-built by gcc with the flags of the Makefile, whatever the architecture. What each function must do is said
+built by gcc with the flags of the Makefile, whatever the architecture; what is more
+with PAE (`arch/x86pae`) stands at the end. What each function must do is said
 in `include/verso/host.h`, `back.h` and `frame.h`; the four `mem` functions are
 those of C.
 """
@@ -95,17 +99,22 @@ def check_data(archive):
                             f"{' '.join(names)}")
 
 
-def check_needs(archive, undefined):
+def check_needs(archive, undefined, may_need=MAY_NEED):
     for name in sorted(undefined):
-        if not MAY_NEED.fullmatch(name):
+        if not may_need.fullmatch(name):
             findings.append(f"{archive}: needs {name}")
 
 
-def needs_text(needs):
+def needs_text(needs, pae):
     text = NEEDS_HEAD
     for part, names in needs.items():
         text += f"\n## lib{part}.a\n\n"
         text += "".join(f"    {name}\n" for name in sorted(names))
+    for part, names in pae.items():
+        more = sorted(names - needs[part])
+        if more:
+            text += f"\n## lib{part}.a, with PAE besides\n\n"
+            text += "".join(f"    {name}\n" for name in more)
     return text
 
 
@@ -238,23 +247,24 @@ def check_frames(directory):
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--update"]
     out, = arguments
-    needs = {}
-    for compiler in ("gcc", "clang"):
+    needs = {"gcc": {}, "clang": {}, "pae-gcc": {}, "pae-clang": {}}
+    for build in needs:
         for part in PARTS:
-            archive = os.path.join(out, compiler, f"lib{part}.a")
+            archive = os.path.join(out, build, f"lib{part}.a")
             defined, undefined = symbols_of(archive)
             check_names(archive, defined)
             check_data(archive)
-            check_needs(archive, undefined)
-            if compiler == "gcc":
-                needs[part] = undefined
-    text = needs_text(needs)
+            check_needs(archive, undefined, MAY_NEED_PAE if
+                        build.startswith("pae") else MAY_NEED)
+            needs[build][part] = undefined
+    text = needs_text(needs["gcc"], needs["pae-gcc"])
     if "--update" in sys.argv:
         with open(NEEDS, "w", encoding="utf-8") as file:
             file.write(text)
     else:
         compare_needs(text)
     check_recursion(os.path.join(out, "calls", "lib", "all"))
+    check_frames(os.path.join(out, "pae-gcc", "lib", "all"))
     remark = check_frames(os.path.join(out, "gcc", "lib", "all"))
     print("\n".join(findings) if findings else f"ok {remark}")
     return 1 if findings else 0

@@ -34,7 +34,6 @@ void __sanitizer_symbolize_pc(void *pc, const char *format, char *text,
 void um_record(
     um_phys_t place, um_entry_t from, um_entry_t to, const void *caller)
 {
-    um.stats.stores++;
     um_log.log.records[um_log.log.count++ % LOG] =
         (struct um_record){place, from, to, um_cpu(), caller};
 }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * geometry.h - the two formats of tables that the machine knows; which one
+ * geometry.h - the three formats of tables that the machine knows; which one
  * depends on the process it is compiled for. All that differs is here (and the
  * registers, in trampoline.c): the walk is a loop over levels.
  *
  *     -m32    2 levels of 32-bit entries          10 + 10 + 12 bits
+ *     -m32 -DUM_PAE=1
+ *             2 levels of 64-bit entries      2 + 9 +  9 + 12 bits
  *     64-bit  4 or 5 levels of 64-bit entries     9 + 9 + 9 + 9 + 9 + 12 bits
  *
  * Levels count from the pages: 0 holds those of 4 KiB, the last is the root.
- * Formats: Intel SDM vol. 3A, tables 4-4 to 4-6 and 4-15 to 4-20.
+ * With PAE there are four tables of that level, and what leads to them is no
+ * table but four registers (UM_STARTS), filled from memory by each root load.
+ * Formats: Intel SDM vol. 3A, tables 4-4 to 4-6, 4-8 to 4-11, 4-15 to 4-20.
  */
 #ifndef ARCH_UM_GEOMETRY_H
 #define ARCH_UM_GEOMETRY_H
@@ -16,11 +20,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef UM_PAE
+#define UM_PAE 0
+#endif
+
 #if defined(__x86_64__)
 typedef uint64_t um_entry_t;
 typedef uint64_t um_phys_t;
 #define UM_LEVELS       4u /* where nothing else is asked for */
 #define UM_LEVELS_MAX   5u
+#define UM_STARTS       1u
 #define UM_INDEX_BITS   9u
 #define UM_LARGE_LEVELS 2u /* the highest that can hold large pages */
 #define UM_ENTRY_FRAME  0x000ffffffffff000u
@@ -30,11 +39,27 @@ typedef uint64_t um_phys_t;
 #define UM_WINDOW_BYTES 0x1000000000u
 #define UM_MIRROR_SLOT  96u
 #define UM_IDS          4096u /* of address spaces */
+#elif defined(__i386__) && UM_PAE
+typedef uint64_t um_entry_t;
+typedef uint64_t um_phys_t;
+#define UM_LEVELS       2u
+#define UM_LEVELS_MAX   2u
+#define UM_STARTS       4u
+#define UM_INDEX_BITS   9u
+#define UM_LARGE_LEVELS 1u
+#define UM_ENTRY_FRAME  0x000ffffffffff000u
+#define UM_ENTRY_HIGH   0x7ffffff000000000u /* 36 address lines; reserved */
+#define UM_ENTRY_NX     0x8000000000000000u
+#define UM_WINDOW       0x60000000u
+#define UM_WINDOW_BYTES 0x40000000u
+#define UM_MIRROR_SLOT  1276u /* the last 8 MiB of the window */
+#define UM_IDS          1u    /* there is one, 0 */
 #elif defined(__i386__)
 typedef uint32_t um_entry_t;
 typedef uint32_t um_phys_t;
 #define UM_LEVELS       2u
 #define UM_LEVELS_MAX   2u
+#define UM_STARTS       1u
 #define UM_INDEX_BITS   10u
 #define UM_LARGE_LEVELS 1u
 #define UM_ENTRY_FRAME  0xfffff000u
@@ -57,6 +82,9 @@ typedef uint32_t um_phys_t;
 #define UM_ENTRY_PS    0x080u  /* above level 0: a large page */
 #define UM_ENTRY_G     0x100u  /* of pages */
 #define UM_ENTRY_PAT   0x1000u /* of large pages: no part of the frame */
+
+/* What the CPU loads to start walks with: besides, no such bits (PAE). */
+#define UM_START_RESERVED (0x1e6u | UM_ENTRY_HIGH | UM_ENTRY_NX)
 
 /* What an entry may take from those below it. */
 #define UM_ENTRY_RIGHTS (UM_ENTRY_W | UM_ENTRY_U | UM_ENTRY_NX)

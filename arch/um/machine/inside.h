@@ -66,8 +66,9 @@ struct um_machine {
     int fd;
     unsigned char *ram;
     bool on, user;
-    um_phys_t root;
-    unsigned id; /* of the current address space */
+    um_phys_t root;              /* where the entries to start with stand */
+    um_entry_t start[UM_STARTS]; /* those, as they were; or the root's frame */
+    unsigned id;                 /* of the current address space */
     struct um_id ids[UM_IDS + 1];
 
     struct um_cache tlb;   /* translations, of 4 KiB each */
@@ -160,6 +161,8 @@ void um_cache_clear(struct um_cache *cache);
 
 /* tlb.c */
 bool um_is_ram(um_phys_t pa);
+/* The table that a walk of va starts with, with this root; 0: there is none. */
+um_phys_t um_root_of(um_phys_t root, uintptr_t va);
 /* Where an entry stands physically; 0 if it is in no RAM of ours. */
 um_phys_t um_place_of(const um_entry_t *at);
 um_entry_t *um_entry_at(um_phys_t pa);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine - an x86 MMU in a Linux process: 2 levels in a 32-bit one, 4 or 5 in
- * a 64-bit one (geometry.h).
+ * machine - an x86 MMU in a Linux process: 2 levels in a 32-bit one, also with
+ * PAE, 4 or 5 in a 64-bit one (geometry.h).
  *
  * RAM is a file in memory (memfd). The host's own mappings are the TLB:
  *
@@ -204,7 +204,7 @@ static unsigned access_of(const greg_t *regs, uintptr_t va)
     unsigned access = (unsigned)regs[REG_ERR];
     if (va == (uintptr_t)regs[REG_PC])
         access |= UM_FAULT_FETCH;
-    access &= UM_FAULT_WRITE | (UM_ENTRY_NX ? UM_FAULT_FETCH : 0);
+    access &= UM_FAULT_WRITE | (um_enforces_exec() ? UM_FAULT_FETCH : 0);
     return access | (um.user ? UM_FAULT_USER : 0);
 }
 
@@ -246,9 +246,28 @@ void um_invalidate(uintptr_t va)
     um_maybe_evict(va);
 }
 
+/* The registers that walks start from. With PAE the CPU loads them from memory,
+ * and does not forgive what they may not say (4.4.1). */
+static void starts_load(void)
+{
+    if (UM_STARTS == 1) {
+        um.start[0] = um.root | UM_ENTRY_P;
+        return;
+    }
+    const um_entry_t *stored = um_entry_at(um.root);
+    for (unsigned i = 0; i < UM_STARTS; i++) {
+        if ((stored[i] & UM_ENTRY_P) && (stored[i] & UM_START_RESERVED))
+            um_machine_check("a root load of an entry with a reserved bit",
+                (uintptr_t)stored[i]);
+        um.start[i] = stored[i];
+    }
+}
+
 void um_invalidate_all(void)
 {
     um_point(__builtin_return_address(0));
+    if (um.on)
+        starts_load(); /* a change of CR4.PGE, in this too */
     um.stats.flushes++;
     um_mischief_at(um_random_va());
     um_drop_all();
@@ -306,6 +325,7 @@ static void root_switch(uint32_t root_pfn, unsigned id, bool keep)
         um_drop_id(id);
     um_id_set(id);
     um.root = (um_phys_t)root_pfn * PAGE;
+    starts_load();
     um.ids[id].root = um.root;
     um.on = true;
 }
@@ -359,6 +379,11 @@ bool um_has_large(unsigned level)
 bool um_has_global(void)
 {
     return !um.config.no_global;
+}
+
+bool um_enforces_exec(void)
+{
+    return UM_ENTRY_NX != 0 && !um.config.no_exec;
 }
 
 bool um_has_ids(void)
@@ -463,7 +488,7 @@ static void config_check(const struct um_config *config)
         refuse("ram_bytes is not whole pages", config->ram_bytes);
     if (config->levels < UM_LEVELS || config->levels > UM_LEVELS_MAX)
         refuse("levels that there are not", config->levels);
-    if (config->mirror_slot >> UM_INDEX_BITS != 0)
+    if (config->mirror_slot >= UM_STARTS << UM_INDEX_BITS)
         refuse("mirror_slot is no index of a table", config->mirror_slot);
 }
 
@@ -480,7 +505,7 @@ static void config_complete(struct um_config *config)
         config->window[0] = (struct um_range){UM_WINDOW, UM_WINDOW_BYTES};
         if (config->mirror_slot * slot - UM_WINDOW >= UM_WINDOW_BYTES)
             config->window[1] =
-                (struct um_range){config->mirror_slot * slot, slot};
+                (struct um_range){config->mirror_slot * slot, UM_STARTS * slot};
     }
     for (um.windows = 0; um.windows < UM_WINDOWS_MAX; um.windows++)
         if (config->window[um.windows].bytes == 0)

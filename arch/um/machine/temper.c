@@ -203,6 +203,19 @@ static uintptr_t va_below(uintptr_t va, unsigned level)
     return (va << UM_INDEX_BITS * level) + (low & inside);
 }
 
+/* Is that a table to start with? Which of them, are the next bits of an address
+ * below `level`. */
+static bool is_root(um_phys_t table, unsigned level, uintptr_t *va)
+{
+    for (uintptr_t i = 0; i < UM_STARTS; i++)
+        if ((um.start[i] & UM_ENTRY_FRAME) == table) {
+            if (UM_STARTS > 1)
+                *va |= i << um_shift(level + 1);
+            return true;
+        }
+    return false;
+}
+
 /* An address that the entry at this place is for: from table to table up to the
  * root, which may lead to itself (a mirror): then either is right, the entry's
  * own address or that of what the mirror shows for it. */
@@ -216,7 +229,8 @@ static uintptr_t va_for(um_phys_t place)
         unsigned index = (unsigned)(place / sizeof(um_entry_t)) & mask;
         va |= (uintptr_t)index << um_shift(level);
         place = leader_of(table);
-        if (table == um.root && (is_last || place == 0 || um_random(2) == 0))
+        if (is_root(table, level, &va) &&
+            (is_last || place == 0 || um_random(2) == 0))
             return va_below(va, um.config.levels - 1 - level);
         if (place == 0)
             break;
@@ -289,11 +303,45 @@ static void has_stored(
         lead(place, to);
 }
 
+/* Compare and exchange, of 8 bytes in a 32-bit process too: there the newer
+ * builtins are calls of a library. */
+static bool exchange(um_entry_t *at, um_entry_t *old, um_entry_t raw)
+{
+    const um_entry_t seen = __sync_val_compare_and_swap(at, *old, raw);
+    const bool done = seen == *old;
+    *old = seen;
+    return done;
+}
+
+/* The CPU may walk between this and the store of the other half: one in use is
+ * a wrong one then, if its high half has changed before, or will after. */
+void um_store_half(um_entry_t *at, unsigned half, uint32_t value)
+{
+    um_point(__builtin_return_address(0));
+    mischief(um_place_of(at));
+    const unsigned shift = sizeof(*at) > sizeof(value) ? 32 * half : 0;
+    const um_entry_t mask = (um_entry_t)UINT32_MAX << shift;
+    um_entry_t old = *at, raw;
+    do
+        raw = (old & ~mask) | (um_entry_t)value << shift;
+    while (!exchange(at, &old, raw));
+    um.stats.stores += half == 0; /* an entry is both */
+    has_stored(at, old, raw, __builtin_return_address(0));
+    if (half == 1 && (old & UM_ENTRY_P) && raw != old)
+        um.config.machine_check("an entry in use is changed in two steps",
+            (uintptr_t)um_place_of(at));
+    mischief(um_place_of(at));
+    um_point(__builtin_return_address(0));
+}
+
 void um_store(um_entry_t *at, um_entry_t raw)
 {
     um_point(__builtin_return_address(0));
     mischief(um_place_of(at));
-    um_entry_t old = __atomic_exchange_n(at, raw, __ATOMIC_SEQ_CST);
+    um_entry_t old = *at;
+    while (!exchange(at, &old, raw))
+        continue;
+    um.stats.stores++;
     has_stored(at, old, raw, __builtin_return_address(0));
     bool split = ((raw ^ old) & UM_ENTRY_PS) != 0;
     bool kept = (raw & UM_ENTRY_D) || ((raw ^ old) & UM_ENTRY_FRAME) != 0;
@@ -311,8 +359,8 @@ bool um_replace(um_entry_t *at, um_entry_t *old, um_entry_t raw)
     const um_entry_t before = *old;
     um_point(__builtin_return_address(0));
     mischief(um_place_of(at));
-    bool done = __atomic_compare_exchange_n(
-        at, old, raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    bool done = exchange(at, old, raw);
+    um.stats.stores += done;
     if (done)
         has_stored(at, before, raw, __builtin_return_address(0));
     mischief(um_place_of(at));

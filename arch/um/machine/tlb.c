@@ -373,7 +373,7 @@ um_entry_t *um_entry_at(um_phys_t pa)
 
 void um_set(um_phys_t place, um_entry_t bits)
 {
-    (void)__atomic_fetch_or(um_entry_at(place), bits, __ATOMIC_SEQ_CST);
+    (void)__sync_fetch_and_or(um_entry_at(place), bits);
 }
 
 um_phys_t um_place_of(const um_entry_t *at)
@@ -401,7 +401,7 @@ static void table_check(um_phys_t table, uintptr_t va)
 /* Bits of a present entry that must be 0 and are not. */
 static bool is_reserved(um_entry_t entry, unsigned level)
 {
-    um_entry_t zero = UM_ENTRY_HIGH;
+    um_entry_t zero = UM_ENTRY_HIGH | (um_enforces_exec() ? 0 : UM_ENTRY_NX);
     if (level > 0 && (entry & UM_ENTRY_PS))
         zero |= um_has_large(level)
                     ? (um_span(level) - 1) & UM_ENTRY_FRAME & ~UM_ENTRY_PAT
@@ -416,18 +416,27 @@ static um_entry_t limited(um_entry_t entry, um_entry_t above)
     return (entry & ~UM_ENTRY_RIGHTS) | (rights ^ UM_ENTRY_NX);
 }
 
+um_phys_t um_root_of(um_phys_t root, uintptr_t va)
+{
+    if (UM_STARTS == 1)
+        return root;
+    /* there are no identifiers: it is the one that was loaded */
+    const um_entry_t start = um.start[va >> um_shift(UM_LEVELS)];
+    return start & UM_ENTRY_P ? start & UM_ENTRY_FRAME : 0;
+}
+
 /* Starts at the root. */
-static void look_start(um_phys_t root, struct um_look *look)
+static void look_start(um_phys_t root, uintptr_t va, struct um_look *look)
 {
     memset(look, 0, sizeof(*look));
     look->top = um.config.levels - 1;
-    look->start = root | UM_ENTRY_W | UM_ENTRY_U;
+    look->start = um_root_of(root, va) | UM_ENTRY_W | UM_ENTRY_U;
 }
 
 /* Or below the lowest cached entry. */
 static void walk_start(uintptr_t va, struct um_look *look)
 {
-    look_start(um.root, look);
+    look_start(um.root, va, look);
     for (unsigned level = 1; um.upper.count > 0 && level <= look->top;
          level++) {
         const struct um_cached *c =
@@ -449,6 +458,9 @@ static void look_down(uintptr_t va, bool is_walk, struct um_look *look)
     um_entry_t above = look->start, entry;
     um_phys_t table = above & UM_ENTRY_FRAME;
     unsigned level = look->top;
+    look->level = level;
+    if (table == 0)
+        return;
     for (;; level--) {
         if (is_walk)
             table_check(table, va);
@@ -472,7 +484,7 @@ static void look_down(uintptr_t va, bool is_walk, struct um_look *look)
 
 void um_look(um_phys_t root, uintptr_t va, struct um_look *look)
 {
-    look_start(root, look);
+    look_start(root, va, look);
     look_down(va, false, look);
 }
 

@@ -20,7 +20,7 @@
 
 /* Error code of a fault, as x86 numbers its bits: a translation was there; a
  * write; in user mode; a reserved bit was set in an entry (never cached); the
- * fetch of an instruction (told where entries can forbid it: 64-bit). */
+ * fetch of an instruction (told where entries can forbid it: of 64 bits). */
 #define UM_FAULT_PRESENT  1u
 #define UM_FAULT_WRITE    2u
 #define UM_FAULT_USER     4u
@@ -41,6 +41,7 @@ struct um_config {
     bool no_large;    /* no large pages at all */
     bool no_huge;     /* none of 1 GiB */
     bool no_global;   /* a root load drops all */
+    bool no_exec;     /* executions cannot be forbidden: NX is a reserved bit */
     bool no_ids;      /* of address spaces: there is 0 only */
     bool no_invalidate_id;
     /* Where something else is there by default (valgrind): other windows, page
@@ -82,7 +83,10 @@ unsigned um_mirror_slot(void);
 /* What the CPU does. A root load is um_root_switch(root_pfn, 0, false): it
  * keeps global pages, and what other identifiers have, as hardware does while
  * CR4.PCIDE is 1 (without it there are no others). Paging is off before the
- * first, and every access to a window is a machine check then. */
+ * first, and every access to a window is a machine check then. With PAE the
+ * frame is that at whose start four entries lead to the directories; they are
+ * loaded, and count as they were, until the next root load or
+ * um_invalidate_all(). */
 void um_root_load(uint32_t root_pfn);
 /* As before the first: for another start of what runs on it. RAM stays. */
 void um_reset(void);
@@ -91,6 +95,7 @@ bool um_is_on(void);
 unsigned um_levels(void);
 bool um_has_large(unsigned level);
 bool um_has_global(void);
+bool um_enforces_exec(void);
 /* INVLPG: the page as cached for the current identifier and as a global one,
  * and all entries for tables that the current identifier has. */
 void um_invalidate(uintptr_t va);
@@ -130,6 +135,10 @@ void um_user(void (*run)(void *arg), void *arg);
  * um_ram(). Replace: compare and exchange, false and *old if it differed. */
 void um_store(um_entry_t *at, um_entry_t raw);
 bool um_replace(um_entry_t *at, um_entry_t *old, um_entry_t raw);
+/* One half of an entry of 64 bits, the low (0) or the high one (1), as a 32-bit
+ * CPU stores it. Where the high half of one that is present changes, what is
+ * walked is wrong now, or was before: a machine check. */
+void um_store_half(um_entry_t *at, unsigned half, uint32_t value);
 
 /* Chooses the temper: "evict=8,speculate=1". False, and nothing changed, for
  * what is not known; um_words() has the list. */

@@ -18,23 +18,25 @@
  *     0x60000000       ../../pages.c: the kernel's own tables (replay's)
  *     0x70000000       the tests'
  *     0x80000000       Verso's heap
- *     0xff800000       the mirror of the page tables
- *     0xffc00000       not used: the last entry of the root
+ *     0xff800000       the mirror of the page tables; with PAE 0xff000000
+ *     0xffc00000       not used: the root's last entry; with PAE 0xff800000
  *
  * With `accessor=direct` the identity mapping goes on to the end of RAM, at
  * most to 1 GiB, and Verso reaches its tables there, not through the mirror.
  */
 #include "../x86.h"
+#include "tables.h"
 
 #define USER_START   0x50000000u
 #define OWN_WINDOW   0x60000000u
 #define TEST_WINDOW  0x70000000u
 #define HEAP_START   0x80000000u
-#define HEAP_END     0xff800000u
+#define HEAP_END     TABLES_LIMIT
 #define WINDOW       0xa0000u
 #define WINDOW_END   0xb0000u
-#define ZONE_0_END   0x1000000u  /* what ISA devices reach */
-#define DIRECT_MAX   0x40000000u /* 1 GiB */
+#define ZONE_0_END   0x1000000u   /* what ISA devices reach */
+#define ZONE_1_END   0x100000000u /* what CR3 reaches */
+#define DIRECT_MAX   0x40000000u  /* 1 GiB */
 #define IDENTITY_MAX USER_START
 
 /* Identity: [start, end), which may be empty. */
@@ -85,9 +87,18 @@ static void layout_fix_all(uint64_t identity_end)
     }
 }
 
+static void cpu_check(void)
+{
+    uint32_t out[4];
+    x86_cpuid(1, out);
+    if ((out[3] & TABLES_CPUID) != TABLES_CPUID)
+        verso_panic("boot: this CPU has no PAE (CPUID 1: 0x%08x)", out[3]);
+}
+
 void machine_layout(void)
 {
     const char *accessor = machine_option("accessor");
+    cpu_check();
     layout.map = loader_map(&layout.map_count);
     layout_reserve_all();
     layout.use_direct = accessor != NULL && accessor[0] == 'd';
@@ -100,6 +111,7 @@ void machine_layout(void)
             (unsigned long long)identity_end, IDENTITY_MAX);
     layout_fix_all(identity_end);
     layout.zone_limit[0] = layout.use_direct ? identity_end : ZONE_0_END;
+    layout.zone_limit[1] = ZONE_1_END;
     layout.direct_bytes = identity_end;
     layout.window = WINDOW;
     layout.user_start = USER_START;
@@ -115,7 +127,7 @@ void machine_started(void)
 
 const char *x86_kind(void)
 {
-    return "x86, 32-bit, two levels";
+    return TABLES_KIND;
 }
 
 vaddr_t machine_own_window(void)
@@ -140,10 +152,11 @@ const void *machine_archive(size_t *bytes)
 
 void machine_mirror(struct machine_mirror *mirror)
 {
-    unsigned slot = layout.mirror_slot ? layout.mirror_slot : 1022;
+    unsigned slot = layout.mirror_slot ? layout.mirror_slot : TABLES_SLOT;
     mirror->slot = slot;
-    mirror->bits = 10;
-    mirror->tables = (vaddr_t)slot << 22;
+    mirror->slots = TABLES_SLOTS;
+    mirror->bits = TABLES_BITS;
+    mirror->tables = (vaddr_t)slot << TABLES_SHIFT;
     mirror->directory = mirror->tables + ((vaddr_t)slot << VERSO_PAGE_SHIFT);
-    mirror->bytes = 1u << 22;
+    mirror->bytes = 1u << TABLES_SHIFT;
 }

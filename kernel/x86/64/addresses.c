@@ -174,6 +174,7 @@ void machine_mirror(struct machine_mirror *mirror)
         page |= (vaddr_t)slot << shift;
     const vaddr_t sign = ~(vaddr_t)0 << top << 9;
     mirror->slot = slot;
+    mirror->slots = 1;
     mirror->bits = 9;
     mirror->bytes = (uint64_t)1 << top;
     mirror->tables = ((vaddr_t)slot << top) | (slot > 255 ? sign : 0);
