@@ -128,6 +128,25 @@ int verso_i_pagemap_prepare(struct pagemap *map, vaddr_t va, size_t pages)
     return 0;
 }
 
+void verso_i_pagemap_summaries_add(struct pagemap *map, size_t page)
+{
+    size_t leaf = page / PAGEMAP_LEAF_PAGES;
+    map->words[leaf] |= (uint32_t)1 << page / 32 % 32;
+    map->filled[leaf / 32] |= (uint32_t)1 << leaf % 32;
+    map->top |= (uint32_t)1 << leaf / 32;
+}
+
+void verso_i_pagemap_summaries_remove(struct pagemap *map, size_t page)
+{
+    size_t leaf = page / PAGEMAP_LEAF_PAGES;
+    map->words[leaf] &= ~((uint32_t)1 << page / 32 % 32);
+    if (map->words[leaf] != 0)
+        return;
+    map->filled[leaf / 32] &= ~((uint32_t)1 << leaf % 32);
+    if (map->filled[leaf / 32] == 0)
+        map->top &= ~((uint32_t)1 << leaf / 32);
+}
+
 vaddr_t verso_i_pagemap_find_start(const struct pagemap *map, vaddr_t va)
 {
     size_t page = pagemap_page(map, va);

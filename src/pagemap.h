@@ -117,10 +117,8 @@ VERSO_MUST_CHECK int verso_i_pagemap_prepare(
 /* Sets the word of a prepared page. */
 ALWAYS_INLINE void pagemap_set(struct pagemap *map, vaddr_t va, uint32_t word)
 {
-    size_t page = pagemap_page(map, va);
-    uint32_t *leaf =
-        (uint32_t *)(map->leaf_start + bytes_of(page / PAGEMAP_LEAF_PAGES));
-    leaf[page % PAGEMAP_LEAF_PAGES] = word;
+    /* the leaves of the window are one array */
+    ((uint32_t *)map->leaf_start)[pagemap_page(map, va)] = word;
 }
 
 /* The start bits: where ranges begin. */
@@ -129,34 +127,28 @@ ALWAYS_INLINE uint32_t *pagemap_bits(const struct pagemap *map, size_t page)
     return (uint32_t *)map->bits_start + page / 32;
 }
 
+/* The first bit of a word came, or the last one went: the summaries. */
+void verso_i_pagemap_summaries_add(struct pagemap *map, size_t page);
+void verso_i_pagemap_summaries_remove(struct pagemap *map, size_t page);
+
 ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
 {
     size_t page = pagemap_page(map, va);
-    size_t leaf = page / PAGEMAP_LEAF_PAGES;
     uint32_t *bits = pagemap_bits(map, page);
     uint32_t before = *bits;
     *bits = before | (uint32_t)1 << page % 32;
-    if (before != 0) /* the summaries say so already */
-        return;
-    map->words[leaf] |= (uint32_t)1 << page / 32 % 32;
-    map->filled[leaf / 32] |= (uint32_t)1 << leaf % 32;
-    map->top |= (uint32_t)1 << leaf / 32;
+    if (before == 0)
+        verso_i_pagemap_summaries_add(map, page);
 }
 
 ALWAYS_INLINE void pagemap_start_remove(struct pagemap *map, vaddr_t va)
 {
     size_t page = pagemap_page(map, va);
-    size_t leaf = page / PAGEMAP_LEAF_PAGES;
     uint32_t *bits = pagemap_bits(map, page);
-    *bits &= ~((uint32_t)1 << page % 32);
-    if (*bits != 0)
-        return;
-    map->words[leaf] &= ~((uint32_t)1 << page / 32 % 32);
-    if (map->words[leaf] != 0)
-        return;
-    map->filled[leaf / 32] &= ~((uint32_t)1 << leaf % 32);
-    if (map->filled[leaf / 32] == 0)
-        map->top &= ~((uint32_t)1 << leaf / 32);
+    uint32_t left = *bits & ~((uint32_t)1 << page % 32);
+    *bits = left;
+    if (left == 0)
+        verso_i_pagemap_summaries_remove(map, page);
 }
 
 /* The start of the range that va lies in: the last start bit at or before it.
