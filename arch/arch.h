@@ -46,12 +46,14 @@
  *   pte_leaf, pte_next, pte_table, pte_part
  *   pte_mirror                  the entry of the root for the mirror
  *   pte_state, pte_is_global, pte_is_accessed, pte_is_dirty, pte_without_use
+ *   pte_use, pte_with_use       accessed and dirty, as bits of the entry
  *   pte_with_rights(e, bits)    the leaf with the rights in pte_bits()
  *   pte_needs_flush(old, new)   may translations of `old` not be kept?
  *   pte_flush_bits(new)         where a present `old` must not differ for that
  *
  *   mmu_invalidate(va)          one page, of any size, global too, on this CPU
  *   mmu_invalidate_all()        everything, global pages too
+ *   mmu_cache_init()            at start: entries mean the cache types they say
  *   mmu_root(), mmu_root_load(pfn), mmu_is_on()
  */
 #error "arch.h is documentation: choose a port with -Iarch/PORT"

@@ -20,8 +20,9 @@
 #define LARGE_PAGES 1024u /* of a slot: what alignment to choose */
 #define SMALL_MAX   40u
 #define LIST_MAX    16u
-#define FAR_PFN     0xc0000u /* no RAM there: any cache type */
 #define FAR_PAGES   0x20000u
+/* No RAM there: frames of every cache type. */
+#define FAR_PFN (sizeof(verso_phys_t) == 4 ? 0xc0000u : 0xc000000u)
 
 static uint32_t random_state;
 
@@ -29,7 +30,8 @@ static const unsigned random_rights[] = {VERSO_READ, VERSO_RW, VERSO_RX,
     VERSO_READ | VERSO_USER, VERSO_RW | VERSO_USER, VERSO_RX | VERSO_USER,
     VERSO_RW | VERSO_EXEC | VERSO_WX, 0};
 static const unsigned random_caches[] = {
-    VERSO_CACHE_WB, VERSO_CACHE_WT, VERSO_CACHE_UC};
+    VERSO_CACHE_WB, VERSO_CACHE_WT, VERSO_CACHE_WC, VERSO_CACHE_UC};
+#define CACHE_PAGES (FAR_PAGES / ARRAY_COUNT(random_caches))
 
 /* Marsaglia's xorshift; 0 .. n - 1, n < 65,536. */
 static size_t random_below(size_t n)
@@ -61,12 +63,29 @@ static vaddr_t random_range(size_t *pages, bool *large)
     return start + (first << VERSO_PAGE_SHIFT);
 }
 
-static unsigned random_flags(bool far)
+static unsigned random_flags(void)
 {
-    unsigned flags = random_rights[random_below(ARRAY_COUNT(random_rights))];
-    if (far)
-        flags |= random_caches[random_below(ARRAY_COUNT(random_caches))];
-    return flags;
+    return random_rights[random_below(ARRAY_COUNT(random_rights))];
+}
+
+/* Nearly always the type that the frame has. */
+static unsigned random_cache(pfn_t pfn)
+{
+    size_t type = random_below(ARRAY_COUNT(random_caches));
+    if (random_below(8) != 0)
+        type = (pfn_nr(pfn) - FAR_PFN) / CACHE_PAGES;
+    return random_caches[type];
+}
+
+/* `forget`: back to write-back. */
+static bool random_set_caches(bool forget)
+{
+    int err = VERSO_OK;
+    for (size_t i = 0; i < ARRAY_COUNT(random_caches) && err == VERSO_OK; i++)
+        err = verso_cache_set_range(
+            pfn_make((uint32_t)(FAR_PFN + i * CACHE_PAGES)), CACHE_PAGES,
+            forget ? VERSO_CACHE_WB : random_caches[i]);
+    return err == VERSO_OK;
 }
 
 static pfn_t random_frame(bool far, bool large)
@@ -86,23 +105,30 @@ static int random_map_list(vaddr_t va, size_t pages)
         pages = LIST_MAX;
     for (size_t i = 0; i < pages; i++)
         frames[i] = random_frame(false, false);
-    return verso_map_frames(va, frames, pages, random_flags(false));
+    return verso_map_frames(va, frames, pages, random_flags());
+}
+
+static int random_map(vaddr_t va, size_t pages, bool large)
+{
+    const bool far = random_below(3) == 0;
+    const pfn_t first = random_frame(far, large);
+    const unsigned cache = far ? random_cache(first) : VERSO_CACHE_WB;
+    return verso_map(va, first, pages, random_flags() | cache);
 }
 
 static int random_operation(void)
 {
     size_t pages, kind = random_below(8);
-    bool large, far = random_below(3) == 0;
+    bool large;
     vaddr_t va = random_range(&pages, &large);
 
     if (kind < 3)
-        return verso_map(
-            va, random_frame(far, large), pages, random_flags(far));
+        return random_map(va, pages, large);
     if (kind == 3)
         return random_map_list(va, pages);
     if (kind < 6)
         return verso_unmap(va, pages);
-    return verso_protect(va, pages, random_flags(false));
+    return verso_protect(va, pages, random_flags());
 }
 
 bool random_run(size_t operations, uint32_t seed)
@@ -111,6 +137,8 @@ bool random_run(size_t operations, uint32_t seed)
     vaddr_t start = test_window(&window);
 
     random_state = seed * 2654435761u | 1;
+    if (!random_set_caches(false))
+        return false;
     for (size_t i = 0; i < operations; i++) {
         int err = random_operation();
         if (err == VERSO_OK)
@@ -124,5 +152,6 @@ bool random_run(size_t operations, uint32_t seed)
     verso_print("random: %zu operations at %p, seed %u: %zu done, %zu rightly "
                 "refused\n",
         operations, (void *)start, seed, done, operations - done);
-    return operations != 0 || verso_unmap(start, window) == VERSO_OK;
+    return operations != 0 ||
+           (verso_unmap(start, window) == VERSO_OK && random_set_caches(true));
 }

@@ -248,6 +248,7 @@ static void print_rights(unsigned flags)
     verso_print("%c%c%c %s", flags & VERSO_READ ? 'R' : '-',
         flags & VERSO_WRITE ? 'W' : '-', flags & VERSO_EXEC ? 'X' : '-',
         (flags & VERSO_CACHE_MASK) == VERSO_CACHE_UC   ? "uncached, "
+        : (flags & VERSO_CACHE_MASK) == VERSO_CACHE_WC ? "write-combining, "
         : (flags & VERSO_CACHE_MASK) == VERSO_CACHE_WT ? "write-through, "
                                                        : "");
 }

@@ -27,6 +27,23 @@
  * The other accessor, for kernels that map all tables at a fixed distance from
  * their physical address, follows the entries instead. pte_at() chooses.
  *
+ * Spaces. Every root has three kinds of entries: the mirror's, which name the
+ * root itself; those of users' addresses, which are each space's own; and the
+ * kernel's, the same in all roots, so that it does not matter which is loaded.
+ *
+ *     root of    kernel      space A      space B
+ *     users      0           a a a a      b b b b       [user_first, user_last]
+ *     kernel     k k k k     k k k k      k k k k       roots_visit()
+ *     mirror     kernel      A            B
+ *
+ * The mirror shows the root that is loaded. So the kernel's tables can always
+ * be edited through it, and those of the space that is loaded; another space's
+ * through windows, a page a level for each CPU, which show its tables one at a
+ * time: not through a second mirror, of which 4 MiB would have to be
+ * invalidated each time it is pointed elsewhere. Which of the two it is may
+ * change at any interrupt: so a user space is edited in turns with interrupts
+ * off (turn_begin).
+ *
  * A change has two halves. The plan checks everything and takes all the tables
  * it needs, cleared before anyone can see them; it may fail, and has changed
  * nothing then. The commit stores the entries, and cannot fail. Then comes one
@@ -54,29 +71,49 @@
  * mirror shows, too; an entry for a table is never global.
  *
  * Where a root entry stands for much (three levels or more), the tables right
- * below it are made at init for all of the heap, and stay though they be empty:
- * all roots can then share them (is_kept). Elsewhere, as with two levels,
- * tables come and go.
+ * below it are made at init for all of the heap, and stay though they be empty
+ * (is_kept): roots need not follow then. Elsewhere, as with two levels, tables
+ * come and go, and each root's entry with them; and a large page in the root
+ * stands once in each, so that accessed and dirty are what all of them say.
+ *
+ * What is cached of a space that is not loaded: nothing, for the load of
+ * another root takes it away, unless the machine tells spaces apart by
+ * identifiers. Then a change is invalidated under the space's, or all of it
+ * with the next load (is_stale). The kernel's pages are global, but what a
+ * mirror shows is each root's own: after a change of that kind a load keeps
+ * nothing (space_keeps).
  *
  * A table of pages that is emptied stays hooked in, idle, until another one is:
  * who maps and unmaps a few pages by turns finds it there. Drain gives it back,
  * and so does who maps a range around it, where a large page may come to stand.
  *
  * Invariants (verso_i_paging_check):
- *   1. entry N of the root names the root, and users may not use it; or it is
- *      0, where there is no mirror.
+ *   1. entry N of each root names that root, and users may not use it; or it
+ *      is 0, where there is no mirror.
  *   2. an entry that names a table names a frame in state TABLE.
  *   3. the live count of a table is the number of its entries that are not 0.
  *   4. no table is empty but the root, those that are kept, and the idle one.
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
- *   6. the tables found by walking are as many as were counted.
- *   7. a frame of the array is mapped with the cache type it has.
+ *   6. a space's tables found by walking are as many as were counted.
+ *   7. a frame is mapped with the cache type it has, but in the direct map,
+ *      which is made before anybody chooses one.
  *   8. no batch that was given something is left unsubmitted.
- *   9. a page is global if users cannot reach it and the machine can.
+ *   9. a page is global if users cannot reach it and the machine can; none of
+ *      a user space is.
+ *  10. every root has the kernel's entries (accessed and dirty aside), and at
+ *      users' addresses none but its own.
  *
- * Lock: one a space. Cost: map and unmap are a loop over entries of one table
- * at a time; plan and flush are paid once a call.
+ * A frame of the array has its cache type there (pitfall 24); of frames outside
+ * it, devices most of them, those that are not write-back stand in a short list
+ * of ranges. The type is given while nothing maps the frame, which its owner
+ * must know: finding out would take a walk through all tables. Invariant 7
+ * finds one that did not.
+ *
+ * Locks: one a space; the kernel's is outside of the others', and guards the
+ * list of spaces. verso_space_switch() takes none. One for the list of cache
+ * types, inside of those. Cost: map and unmap are a loop over entries of one
+ * table at a time; plan and flush are paid once a call.
  *
  * Source: Intel SDM vol. 3A, chapter 4; the mirror is widely known as
  * "recursive page tables". We differ from the usual in clearing a table
@@ -86,45 +123,62 @@
 
 #include <mmu.h>
 
-/* Keys: (s) the space's lock; (c) constant after init. */
-struct space {
-    struct lock lock;
-    pfn_t root;           /* (c) */
-    unsigned top;         /* (c) level of the root */
-    bool direct;          /* (c) accessor: the direct map, or the mirror */
-    unsigned shown;       /* (c) top, if the mirror is the accessor; else 0 */
-    bool has_mirror;      /* (c) */
-    unsigned mirror_slot; /* (c) nobody else's, even so */
-    vaddr_t mirror_first, mirror_last; /* (c) its bytes */
-    vaddr_t base[MMU_LEVELS_MAX]; /* (c) where the mirror shows each level */
-    size_t tables;                /* (s) the root included, the spare not */
-    struct verso_chain spare;     /* (s) tables, all entries 0 */
-    vaddr_t idle_va;              /* (s) where the idle table is hooked in */
-    pfn_t idle;                   /* (s) it, if it is still empty; or none */
+/* Windows of each CPU: scratch, and one a level. */
+#define WINDOWS (1u + MMU_LEVELS_MAX)
+_Static_assert(WINDOWS <= VERSO_WINDOW_PAGES, "init.h knows how many");
+
+/* Frames outside the array, from first to last, that are not write-back. */
+struct cache_range {
+    uint32_t first, last;
+    uint32_t cache; /* VERSO_CACHE_* >> VERSO_CACHE_SHIFT */
 };
 
-/* All of it constant after init, but for the flushes: lock of the space. */
+/* Ascending; two of one type do not meet. */
+struct cache_ranges {
+    unsigned count;
+    struct cache_range at[VERSO_CACHE_RANGES];
+};
+
+/* All of it constant after init, but for: (k) the kernel space's lock; (i) this
+ * CPU alone, interrupts off; and the cache types, which have a lock of their
+ * own. */
 static struct {
     struct space kernel;
     struct frame *frames; /* the array, by frame number */
     size_t frame_count;
     vaddr_t direct_offset;
     uint64_t direct_bytes;
-    vaddr_t window, window_end; /* one page a CPU, to reach any frame */
+    unsigned top; /* level of the root */
+    bool has_mirror;
+    bool use_direct;      /* else the mirror */
+    unsigned mirror_slot; /* nobody else's, even without a mirror */
+    vaddr_t mirror_first, mirror_last; /* its bytes */
+    vaddr_t base[MMU_LEVELS_MAX];      /* where it shows each level */
+    vaddr_t user_first, user_last;     /* users' bytes; none: max, 0 */
+    vaddr_t window, window_end;        /* WINDOWS pages a CPU */
+    struct pte *window_entries;        /* theirs, in one table */
     bool on;
     bool large[MMU_LEVELS_MAX];
     bool global;             /* pages that users cannot reach are */
     size_t kept, kept_count; /* entries of the root: their tables stay */
     unsigned table_zone;
-    uint32_t flush;   /* number of the last one submitted, and done */
-    unsigned batches; /* that hold something, not submitted yet */
+    uint32_t flush;   /* (k) number of the last one submitted, and done */
+    unsigned batches; /* (k) that hold something, not submitted yet */
     size_t invalidations, flushes;
+    uint32_t kernel_changes;          /* (k) see space_keeps() */
+    bool kernel_is_tagged;            /* (k) kernel pages are not all global */
+    uint32_t ids[MMU_IDS / 32 + 1];   /* (k) a bit for each that is taken */
+    struct space *now[CPU_COUNT_MAX]; /* (i) whose root is loaded */
+    uint32_t shows[CPU_COUNT_MAX][WINDOWS]; /* (i) frames; 0: none */
+    struct lock cache_lock;
+    struct cache_ranges cache;
 } paging VERSO_STATE;
 
 /* A constant where the machine leaves no choice. */
 ALWAYS_INLINE unsigned top_of(const struct space *space)
 {
-    return MMU_LEVELS_MIN == MMU_LEVELS_MAX ? MMU_LEVELS_MAX - 1 : space->top;
+    (void)space; /* all have as many */
+    return MMU_LEVELS_MIN == MMU_LEVELS_MAX ? MMU_LEVELS_MAX - 1 : paging.top;
 }
 
 /* ---- frames ---- */
@@ -140,6 +194,97 @@ static struct frame *frame_get(pfn_t pfn)
 {
     VERSO_ASSERT(pfn_nr(pfn) < paging.frame_count);
     return &paging.frames[pfn_nr(pfn)];
+}
+
+/* ---- cache types of frames outside the array ---- */
+
+static unsigned cache_of(unsigned flags)
+{
+    return (flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+}
+
+/* Has one of them another type? All of them are outside. */
+static NO_INLINE bool outside_differs(pfn_t first, size_t pages, unsigned cache)
+{
+    uint64_t at = pfn_nr(first);
+    const uint64_t end = at + pages;
+    bool differs = false;
+    lock_take(&paging.cache_lock);
+    for (unsigned i = 0; i < paging.cache.count; i++) {
+        const struct cache_range *range = &paging.cache.at[i];
+        if (range->last < at)
+            continue;
+        if (range->first >= end)
+            break;
+        differs |= range->first > at && cache != 0;
+        differs |= range->cache != cache;
+        at = (uint64_t)range->last + 1;
+    }
+    lock_drop(&paging.cache_lock);
+    return differs || (at < end && cache != 0);
+}
+
+/* Behind the others; joined with the last, if they meet. False: full. */
+static bool ranges_add(
+    struct cache_ranges *ranges, uint64_t start, uint64_t end, unsigned cache)
+{
+    struct cache_range *last = &ranges->at[ranges->count];
+    const struct cache_range next = {
+        (uint32_t)start, (uint32_t)(end - 1), cache};
+    if (start >= end)
+        return true;
+    if (ranges->count > 0 && last[-1].cache == cache &&
+        (uint64_t)last[-1].last + 1 >= start) {
+        last[-1].last = last[-1].last > next.last ? last[-1].last : next.last;
+        return true;
+    }
+    if (ranges->count == VERSO_CACHE_RANGES)
+        return false;
+    *last = next;
+    ranges->count++;
+    return true;
+}
+
+/* The list with [start, end) in it, or without it if that is write-back: what
+ * is left of it, it, what is right of it. */
+static int ranges_with(const struct cache_ranges *old, uint64_t start,
+    uint64_t end, unsigned cache, struct cache_ranges *new)
+{
+    bool room = true;
+    new->count = 0;
+    for (unsigned i = 0; i < old->count; i++) {
+        const struct cache_range *range = &old->at[i];
+        if (cache != 0 && range->cache != cache && range->first < end &&
+            range->last >= start)
+            return VERSO_EXISTS;
+        const uint64_t stop = (uint64_t)range->last + 1;
+        room &= ranges_add(
+            new, range->first, stop < start ? stop : start, range->cache);
+    }
+    if (cache != 0)
+        room &= ranges_add(new, start, end, cache);
+    for (unsigned i = 0; i < old->count; i++) {
+        const struct cache_range *range = &old->at[i];
+        room &= ranges_add(new, range->first > end ? range->first : end,
+            (uint64_t)range->last + 1, range->cache);
+    }
+    return room ? 0 : VERSO_NO_MEMORY;
+}
+
+int verso_cache_set_range(pfn_t first, size_t pages, unsigned cache)
+{
+    const uint64_t start = pfn_nr(first), end = start + pages;
+    struct cache_ranges new;
+    if (pages == 0 || start < paging.frame_count ||
+        pages > (uint64_t)PFN_LAST + 1 || end > (uint64_t)PFN_LAST + 1 ||
+        (cache & ~VERSO_CACHE_MASK) != 0 || !cache_is_valid(cache))
+        return VERSO_BAD_ARG;
+    lock_take(&paging.cache_lock);
+    int err = ranges_with(&paging.cache, start, end, cache_of(cache), &new);
+    if (err == 0)
+        paging.cache = new;
+    lock_drop(&paging.cache_lock);
+    return err;
 }
 
 static void *direct_address(pfn_t pfn)
@@ -246,26 +391,37 @@ static size_t pages_to_end(vaddr_t va, unsigned level)
     return (step_of(level) - (va & (step_of(level) - 1))) >> VERSO_PAGE_SHIFT;
 }
 
-ALWAYS_INLINE struct pte leaf_of(pfn_t pfn, unsigned level, unsigned flags)
+ALWAYS_INLINE struct pte leaf_of(
+    const struct space *space, pfn_t pfn, unsigned level, unsigned flags)
 {
-    return pte_leaf(pfn, pte_bits(level, flags, paging.global));
+    return pte_leaf(pfn, pte_bits(level, flags, space->global));
+}
+
+static void *window_open(unsigned slot, pfn_t pfn);
+
+/* The entry of va in a table of this level, reached past the mirror; a window
+ * that it takes is open as long as no other table of the level is asked for. */
+static struct pte *entry_in(pfn_t table, unsigned level, vaddr_t va)
+{
+    const size_t at = index_of(va, level) * sizeof(struct pte);
+    pfn_t frame = pfn_add(table, at >> VERSO_PAGE_SHIFT); /* roots have many */
+    vaddr_t page = (vaddr_t)window_open(1 + level, frame);
+    return (struct pte *)(page + (at & (VERSO_PAGE_SIZE - 1)));
 }
 
 static NO_INLINE struct pte *pte_at_direct(
     const struct space *space, unsigned level, vaddr_t va)
 {
     pfn_t table = space->root;
-    for (unsigned l = top_of(space); l > level; l--) {
-        struct pte *entries = direct_address(table);
-        table = pte_pfn(pte_load(&entries[index_of(va, l)]));
-    }
-    return (struct pte *)direct_address(table) + index_of(va, level);
+    for (unsigned l = top_of(space); l > level; l--)
+        table = pte_pfn(pte_load(entry_in(table, l, va)));
+    return entry_in(table, level, va);
 }
 
 ALWAYS_INLINE struct pte *pte_at_mirror(
-    const struct space *space, unsigned level, vaddr_t va, unsigned top)
+    unsigned level, vaddr_t va, unsigned top)
 {
-    return (struct pte *)space->base[level] +
+    return (struct pte *)paging.base[level] +
            (translated(top, va) >> MMU_LEVEL_SHIFT(level));
 }
 
@@ -273,9 +429,9 @@ ALWAYS_INLINE struct pte *pte_at_mirror(
 ALWAYS_INLINE struct pte *pte_at(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    if (unlikely(space->direct))
+    if (unlikely(space->shown == 0))
         return pte_at_direct(space, level, va);
-    return pte_at_mirror(space, level, va, top_of(space));
+    return pte_at_mirror(level, va, top_of(space));
 }
 
 /* Where a walk ends, what stands there, and the entry that names the table,
@@ -288,31 +444,29 @@ struct place {
 
 /* The walk: down from the root to the entry that is no table. `top` is a
  * constant where it is inlined. */
-ALWAYS_INLINE struct place walk(
-    const struct space *space, vaddr_t va, unsigned top)
+ALWAYS_INLINE struct place walk(vaddr_t va, unsigned top)
 {
     struct place p = {.level = top};
     UNROLL_4
     for (; p.level > 0; p.level--) {
-        p.entry = pte_at_mirror(space, p.level, va, top);
+        p.entry = pte_at_mirror(p.level, va, top);
         p.e = pte_load(p.entry);
         if (!pte_is_table(p.e))
             return p;
         p.above = p.e;
     }
-    p.entry = pte_at_mirror(space, 0, va, top);
+    p.entry = pte_at_mirror(0, va, top);
     p.e = pte_load(p.entry);
     return p;
 }
 
-/* The same through the direct map: each entry says where the next table is. */
+/* The same past the mirror: each entry says where the next table is. */
 static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
 {
     struct place p = {.e = pte_leaf(space->root, 0)};
     for (p.level = top_of(space);; p.level--) {
-        struct pte *table = direct_address(pte_pfn(p.e));
         p.above = p.e;
-        p.entry = table + index_of(va, p.level);
+        p.entry = entry_in(pte_pfn(p.e), p.level, va);
         p.e = pte_load(p.entry);
         if (p.level == 0 || !pte_is_table(p.e))
             return p;
@@ -323,10 +477,10 @@ static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
 ALWAYS_INLINE struct place find_place(const struct space *space, vaddr_t va)
 {
     if (likely(space->shown == MMU_LEVELS_MIN - 1))
-        return walk(space, va, MMU_LEVELS_MIN - 1);
-    if (MMU_LEVELS_MIN == MMU_LEVELS_MAX || space->direct)
+        return walk(va, MMU_LEVELS_MIN - 1);
+    if (MMU_LEVELS_MIN == MMU_LEVELS_MAX || space->shown == 0)
         return walk_direct(space, va);
-    return walk(space, va, MMU_LEVELS_MAX - 1);
+    return walk(va, MMU_LEVELS_MAX - 1);
 }
 
 /* The same where it is not worth its size. */
@@ -363,12 +517,12 @@ static void live_add(
 static vaddr_t mirror_start(const struct space *space)
 {
     return extended(top_of(space),
-        (vaddr_t)space->mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
+        (vaddr_t)paging.mirror_slot << MMU_LEVEL_SHIFT(top_of(space)));
 }
 
 static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
 {
-    return va <= space->mirror_last &&
+    return va <= paging.mirror_last &&
            va + bytes_of(pages) - 1 >= mirror_start(space);
 }
 
@@ -377,8 +531,176 @@ static bool is_mirror(const struct space *space, vaddr_t va, size_t pages)
 static vaddr_t mirror_page(
     const struct space *space, unsigned level, vaddr_t va)
 {
-    vaddr_t at = (vaddr_t)pte_at_mirror(space, level - 1, va, top_of(space));
+    vaddr_t at = (vaddr_t)pte_at_mirror(level - 1, va, top_of(space));
     return round_down(at, VERSO_PAGE_SIZE);
+}
+
+/* ---- windows: frames that are mapped nowhere else ----
+ *
+ * Each CPU has a page for scratch, and one a level for the tables of a space
+ * that is not the one loaded. Their entries are live from the start and for
+ * good, so that their table stays. Interrupts are off as long as one is open:
+ * nobody else on this CPU changes it, and no other CPU looks at it.
+ */
+
+/* This CPU's page of addresses for a slot. */
+static vaddr_t window_va(unsigned slot)
+{
+    return paging.window + bytes_of((size_t)cpu_number() * WINDOWS + slot);
+}
+
+static struct pte *window_entry(unsigned slot)
+{
+    return paging.window_entries + (size_t)cpu_number() * WINDOWS + slot;
+}
+
+static void window_close(unsigned slot)
+{
+    uint32_t *shows = &paging.shows[cpu_number()][slot];
+    vaddr_t va = window_va(slot);
+    if (*shows == 0)
+        return;
+    pte_store(window_entry(slot), leaf_of(&paging.kernel, PFN_NONE, 0, 0));
+    mmu_invalidate(va);
+    paging.invalidations++;
+    *shows = 0;
+}
+
+/* The frame's bytes: through the direct map, or in the slot's window. */
+static void *window_open(unsigned slot, pfn_t pfn)
+{
+    if (is_direct(pfn))
+        return direct_address(pfn);
+    uint32_t *shows = &paging.shows[cpu_number()][slot];
+    vaddr_t va = window_va(slot);
+    if (*shows == pfn_nr(pfn))
+        return (void *)va;
+    window_close(slot);
+    unsigned cache = (unsigned)frame_get(pfn)->cache << VERSO_CACHE_SHIFT;
+    pte_store(
+        window_entry(slot), leaf_of(&paging.kernel, pfn, 0, VERSO_RW | cache));
+    *shows = pfn_nr(pfn);
+    return (void *)va;
+}
+
+/* For a moment, whatever else is open. */
+static void *scratch_open(pfn_t pfn, uintptr_t *irq)
+{
+    *irq = is_direct(pfn) ? 0 : cpu_irq_save();
+    return window_open(0, pfn);
+}
+
+static void scratch_close(pfn_t pfn, uintptr_t irq)
+{
+    if (is_direct(pfn))
+        return;
+    window_close(0);
+    cpu_irq_restore(irq);
+}
+
+/* ---- spaces: which tables are reached how, and the lock ----
+ *
+ * The kernel's own tables are in every root, and the mirror shows them whatever
+ * root is loaded. A user space's are there only while its root is loaded on
+ * this CPU, which the next interrupt may change: so they are reached in turns
+ * with interrupts off, each of a walk and at most one table's entries, and each
+ * finds out anew whether the mirror or windows show them.
+ */
+
+static void turn_begin(struct space *space)
+{
+    space->irq = cpu_irq_save();
+    const bool loaded = pfn_nr(mmu_root()) == pfn_nr(space->root);
+    space->shown = loaded && !paging.use_direct ? paging.top : 0;
+}
+
+static void turn_end(struct space *space)
+{
+    for (unsigned slot = 1; slot < WINDOWS; slot++)
+        window_close(slot);
+    cpu_irq_restore(space->irq);
+}
+
+ALWAYS_INLINE void space_lock(struct space *space)
+{
+    lock_take(&space->lock);
+    if (unlikely(space->is_user))
+        turn_begin(space);
+}
+
+ALWAYS_INLINE void space_unlock(struct space *space)
+{
+    if (unlikely(space->is_user))
+        turn_end(space);
+    lock_drop(&space->lock);
+}
+
+/* Between two steps of a long operation; no entry is in hand. */
+ALWAYS_INLINE void space_breathe(struct space *space)
+{
+    if (unlikely(space->is_user)) {
+        turn_end(space);
+        turn_begin(space);
+    }
+}
+
+/* ---- roots ----
+ *
+ * The kernel's entries of the root are the same in every root. Where the root
+ * holds large pages (two levels), the CPU sets accessed and dirty in the root
+ * that is loaded: together the roots know.
+ */
+
+/* Is the entry of va at this level, of the kernel, in other roots too? */
+ALWAYS_INLINE bool is_shared(const struct space *space, unsigned level)
+{
+    return level == top_of(space) && !space->is_user &&
+           unlikely(paging.kernel.next != NULL);
+}
+
+/* The entry of va in a root, loaded or not; until scratch_close(). */
+static struct pte *root_entry(
+    const struct space *space, vaddr_t va, pfn_t *frame, uintptr_t *irq)
+{
+    const size_t at = index_of(va, top_of(space)) * sizeof(struct pte);
+    *frame = pfn_add(space->root, at >> VERSO_PAGE_SHIFT);
+    vaddr_t page = (vaddr_t)scratch_open(*frame, irq);
+    return (struct pte *)(page + (at & (VERSO_PAGE_SIZE - 1)));
+}
+
+/* Accessed and dirty of the kernel's entry for va, from every root; with `put`,
+ * that is what stands there afterwards. */
+static NO_INLINE pte_raw_t roots_visit(vaddr_t va, const struct pte *put)
+{
+    pte_raw_t use = 0;
+    for (struct space *s = &paging.kernel; s != NULL; s = s->next) {
+        uintptr_t irq;
+        pfn_t frame;
+        struct pte *entry = root_entry(s, va, &frame, &irq);
+        struct pte old = pte_load(entry);
+        while (put != NULL && old.raw != put->raw &&
+               !pte_replace(entry, &old, *put)) {
+        }
+        if (pte_is_live(old) && pte_is_leaf(old, top_of(s)))
+            use |= pte_use(old);
+        scratch_close(frame, irq);
+    }
+    return use;
+}
+
+/* `count` entries, the first for va, were changed in the root that is reached:
+ * now in all of them. What they knew of use is kept. */
+static void roots_follow(
+    const struct space *space, struct pte *entry, vaddr_t va, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct pte e = pte_load(&entry[i]);
+        pte_raw_t use = roots_visit(va + i * step_of(top_of(space)), &e);
+        if (!pte_is_live(e) || !pte_is_leaf(e, top_of(space)))
+            continue;
+        while (!pte_replace(&entry[i], &e, pte_with_use(e, use))) {
+        }
+    }
 }
 
 /* ---- flushing ---- */
@@ -388,6 +710,7 @@ void verso_i_flush_init(struct flush *batch, bool collect)
     batch->ranges = 0;
     batch->total = 0;
     batch->all = false;
+    batch->tagged = false;
     batch->collect = collect;
     batch->frames = (struct verso_chain){PFN_NONE, 0};
     batch->tables = (struct verso_chain){PFN_NONE, 0};
@@ -406,31 +729,70 @@ static void flush_add(
         (struct flush_range){va, count, step_of(level)};
 }
 
+/* Each root has a mirror of its own: what it shows is never global. */
+static void flush_add_mirror(
+    const struct space *space, struct flush *batch, vaddr_t va, unsigned level)
+{
+    flush_add(batch, mirror_page(space, level, va), 1, 0);
+    batch->tagged = true;
+}
+
 /* An entry above level 0 that was live has changed: what it stood for, and its
  * page in the mirror. */
 static void flush_add_upper(
     const struct space *space, struct flush *batch, vaddr_t va, unsigned level)
 {
     flush_add(batch, va, 1, 0);
-    flush_add(batch, mirror_page(space, level, va), 1, 0);
+    flush_add_mirror(space, batch, va, level);
 }
 
-static void flush_local(const struct flush *batch)
+/* Each page of the batch by itself. `id`: of a space that is not loaded. */
+static void flush_pages(const struct flush *batch, const unsigned *id)
 {
-    if (batch->all) {
-        paging.flushes++;
-        mmu_invalidate_all();
-        return;
-    }
     paging.invalidations += batch->total;
     for (unsigned r = 0; r < batch->ranges; r++) {
         const struct flush_range *range = &batch->range[r];
         vaddr_t va = range->va;
         for (size_t left = range->count; left > 0; left--) {
-            mmu_invalidate(va);
+            if (id == NULL)
+                mmu_invalidate(va);
+            else
+                mmu_invalidate_id(*id, va);
             va += range->step;
         }
     }
+}
+
+/* A space that is not loaded has translations only under an identifier. */
+static void flush_away(struct space *space, const struct flush *batch)
+{
+    if (space->id == 0)
+        return;
+    if (!mmu_has_invalidate_id())
+        space->is_stale = true; /* the next load drops all of it */
+    else if (batch->all)
+        mmu_invalidate_id_all(space->id);
+    else
+        flush_pages(batch, &space->id);
+}
+
+static void flush_local(struct space *space, const struct flush *batch)
+{
+    if (!space->is_user && (batch->tagged || paging.kernel_is_tagged))
+        paging.kernel_changes++;
+    if (space->is_user && pfn_nr(mmu_root()) != pfn_nr(space->root)) {
+        flush_away(space, batch);
+        return;
+    }
+    if (!batch->all) {
+        flush_pages(batch, NULL);
+        return;
+    }
+    paging.flushes++;
+    if (space->is_user) /* nothing of it is global */
+        mmu_switch(space->root, space->id, false);
+    else
+        mmu_invalidate_all();
 }
 
 /* An empty table, flushed: to the spares, or back to the frames. One page that
@@ -448,11 +810,12 @@ static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
 {
     if (batch->total == 0)
         return 0;
-    flush_local(batch);
+    flush_local(space, batch);
     paging.batches--;
     batch->ranges = 0;
     batch->total = 0;
     batch->all = false;
+    batch->tagged = false;
     while (batch->tables.pages > 0) {
         space->tables--;
         table_release(space, chain_pop(&batch->tables));
@@ -464,9 +827,9 @@ static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
 
 uint32_t verso_i_flush_submit(struct space *space, struct flush *batch)
 {
-    lock_take(&space->lock);
+    space_lock(space);
     uint32_t flush = flush_submit_locked(space, batch);
-    lock_drop(&space->lock);
+    space_unlock(space);
     return flush;
 }
 
@@ -477,42 +840,20 @@ bool verso_i_flush_done(uint32_t flush)
 
 /* ---- tables ---- */
 
-/* A frame that is not mapped, to be written to: directly, or in this CPU's
- * window, whose entry is always live, so that its table stays. */
-static void *window_open(pfn_t pfn)
+/* A frame that nobody sees yet, cleared. */
+static void frame_clear(pfn_t pfn)
 {
-    if (is_direct(pfn))
-        return direct_address(pfn);
-    vaddr_t va = paging.window + bytes_of(cpu_number());
-    pte_store(pte_at(&paging.kernel, 0, va), leaf_of(pfn, 0, VERSO_RW));
-    return (void *)va;
-}
-
-static void window_close(pfn_t pfn)
-{
-    if (is_direct(pfn))
-        return;
-    vaddr_t va = paging.window + bytes_of(cpu_number());
-    pte_store(pte_at(&paging.kernel, 0, va), leaf_of(PFN_NONE, 0, 0));
-    mmu_invalidate(va);
-    paging.invalidations++;
-}
-
-static void clear_locked(pfn_t pfn)
-{
-    memset(window_open(pfn), 0, VERSO_PAGE_SIZE);
-    window_close(pfn);
+    uintptr_t irq;
+    memset(scratch_open(pfn, &irq), 0, VERSO_PAGE_SIZE);
+    scratch_close(pfn, irq);
 }
 
 void verso_i_paging_clear(pfn_t pfn)
 {
-    if (is_direct(pfn)) {
+    if (is_direct(pfn))
         memset(direct_address(pfn), 0, VERSO_PAGE_SIZE);
-        return;
-    }
-    lock_take(&paging.kernel.lock);
-    clear_locked(pfn);
-    lock_drop(&paging.kernel.lock);
+    else
+        frame_clear(pfn);
 }
 
 static pfn_t table_take(struct space *space)
@@ -522,11 +863,41 @@ static pfn_t table_take(struct space *space)
     pfn_t table = verso_frame_alloc1(paging.table_zone);
     if (pfn_is_none(table))
         return PFN_NONE;
-    clear_locked(table);
+    frame_clear(table);
     struct frame *frame = frame_get(table);
     frame->state = FRAME_TABLE;
     frame->live = 0;
     return table;
+}
+
+/* A root, cleared: tables, which stay until root_free(). */
+static pfn_t root_take(void)
+{
+    const unsigned order = order_of(MMU_ROOT_FRAMES);
+    pfn_t root = order == 0 ? verso_frame_alloc1(paging.table_zone)
+                            : verso_frame_alloc(order, paging.table_zone);
+    if (pfn_is_none(root))
+        return PFN_NONE;
+    for (unsigned i = 0; i < MMU_ROOT_FRAMES; i++) {
+        struct frame *frame = frame_get(pfn_add(root, i));
+        frame_clear(pfn_add(root, i));
+        frame->state = FRAME_TABLE;
+        frame->live = 0;
+    }
+    return root;
+}
+
+static void root_free(pfn_t root)
+{
+    for (unsigned i = 0; i < MMU_ROOT_FRAMES; i++)
+        verso_frame_free1(pfn_add(root, i));
+}
+
+/* The entry of a root that names it, or one of its frames. */
+static struct pte mirror_entry(const struct space *space, vaddr_t va)
+{
+    return pte_mirror(
+        pfn_add(space->root, index_of(va, top_of(space)) - paging.mirror_slot));
 }
 
 /* All `count` tables or none. */
@@ -546,13 +917,22 @@ static int tables_take(
     return 0;
 }
 
+/* Stores the entry of va at `level`, which names a table or nothing. */
+static void entry_put(
+    struct space *space, unsigned level, vaddr_t va, struct pte e)
+{
+    pte_store(pte_at(space, level, va), e);
+    if (is_shared(space, level))
+        (void)roots_visit(va, &e);
+}
+
 /* Hooks a cleared table in below va's entry at `level`, which is absent. */
 static void table_hook(struct space *space, unsigned level, vaddr_t va,
     struct verso_chain *tables, bool user)
 {
     pfn_t table = chain_pop(tables);
     frame_get(table)->live = 0;
-    pte_store(pte_at(space, level, va), pte_table(table, user));
+    entry_put(space, level, va, pte_table(table, user));
     live_add(space, level, va, 1);
     space->tables++;
 }
@@ -561,7 +941,7 @@ static void table_hook(struct space *space, unsigned level, vaddr_t va,
  * every root can name it, whoever maps the first page. */
 static bool is_kept(const struct space *space, vaddr_t va)
 {
-    return MMU_KEEPS_UPPER &&
+    return MMU_KEEPS_UPPER && !space->is_user &&
            index_of(va, top_of(space)) - paging.kept < paging.kept_count;
 }
 
@@ -576,7 +956,7 @@ static void table_unhook(
             return;
         chain_push(&batch->tables, table_of(space, level, va));
         level++;
-        pte_store(pte_at(space, level, va), (struct pte){0});
+        entry_put(space, level, va, (struct pte){0});
         flush_add_upper(space, batch, va, level);
         above = frame_get(table_of(space, level, va));
         above->live--;
@@ -644,6 +1024,29 @@ static size_t tables_to_cut(vaddr_t va, unsigned level, vaddr_t other)
     return count;
 }
 
+/* Fills a table that nobody sees yet with the parts of a large leaf. */
+static void parts_put(pfn_t table, struct pte old, unsigned level)
+{
+    uintptr_t irq;
+    struct pte *part = scratch_open(table, &irq);
+    for (size_t i = 0; i < MMU_ENTRIES(level - 1); i++)
+        pte_store(&part[i], pte_part(old, level, i));
+    scratch_close(table, irq);
+}
+
+/* Parts that may be in use by now were accessed or dirty before. */
+static void parts_use(pfn_t table, size_t count, pte_raw_t use)
+{
+    uintptr_t irq;
+    struct pte *part = scratch_open(table, &irq);
+    for (size_t i = 0; i < count; i++) {
+        struct pte e = pte_load(&part[i]);
+        while (!pte_replace(&part[i], &e, pte_with_use(e, use))) {
+        }
+    }
+    scratch_close(table, irq);
+}
+
 /* Replaces a large leaf by a table of its parts, in one store. If the CPU set
  * accessed or dirty meanwhile, the parts are made again. */
 static void split_at(struct space *space, vaddr_t va, unsigned level,
@@ -654,12 +1057,15 @@ static void split_at(struct space *space, vaddr_t va, unsigned level,
     struct pte old = pte_load(entry);
     bool user = (pte_flags(old) & VERSO_USER) != 0;
     frame_get(table)->live = (uint16_t)MMU_ENTRIES(level - 1);
-    do {
-        struct pte *part = window_open(table);
-        for (size_t i = 0; i < MMU_ENTRIES(level - 1); i++)
-            pte_store(&part[i], pte_part(old, level, i));
-        window_close(table);
-    } while (!pte_replace(entry, &old, pte_table(table, user)));
+    do
+        parts_put(table, old, level);
+    while (!pte_replace(entry, &old, pte_table(table, user)));
+    if (is_shared(space, level)) {
+        const struct pte e = pte_table(table, user);
+        const pte_raw_t use = roots_visit(va, &e);
+        if (use != 0) /* told by another root, too late for the parts */
+            parts_use(table, MMU_ENTRIES(level - 1), use);
+    }
     space->tables++;
     flush_add_upper(space, batch, va, level);
 }
@@ -692,6 +1098,7 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
             /* at once: the next look is through the new table's page in the
              * mirror, where the large page's own memory may be cached */
             (void)flush_submit_locked(space, &batch);
+            space_breathe(space);
         }
     VERSO_ASSERT(tables.pages == 0);
     return 0;
@@ -700,7 +1107,7 @@ static int split_ends(struct space *space, vaddr_t va, size_t pages)
 /* ---- ranges: what every entry point checks ---- */
 
 /* The last page is nobody's, for `start + size` would be 0; the mirror and the
- * windows are ours. */
+ * windows are ours; what is for users is theirs, and nothing else is. */
 ALWAYS_INLINE int range_check(
     const struct space *space, vaddr_t va, size_t pages)
 {
@@ -711,8 +1118,11 @@ ALWAYS_INLINE int range_check(
     if (!are_addresses(top_of(space), va, last))
         return VERSO_BAD_ARG;
     if (last == UINTPTR_MAX ||
-        (va <= space->mirror_last && last >= space->mirror_first) ||
-        (va < paging.window_end && last >= paging.window))
+        (va <= paging.mirror_last && last >= paging.mirror_first) ||
+        (va < paging.window_end && last >= paging.window) ||
+        (va <= paging.user_last && last >= paging.user_first) !=
+            space->is_user ||
+        (space->is_user && (va < paging.user_first || last > paging.user_last)))
         return VERSO_DENIED;
     return 0;
 }
@@ -723,8 +1133,9 @@ ALWAYS_INLINE int page_check(const struct space *space, vaddr_t va)
     if (!is_page_aligned(va) || !is_address_of(space, va))
         return VERSO_BAD_ARG;
     if (va > UINTPTR_MAX - VERSO_PAGE_SIZE ||
-        (va >= space->mirror_first && va <= space->mirror_last) ||
-        (va >= paging.window && va < paging.window_end))
+        (va >= paging.mirror_first && va <= paging.mirror_last) ||
+        (va >= paging.window && va < paging.window_end) ||
+        (va >= paging.user_first && va <= paging.user_last) != space->is_user)
         return VERSO_DENIED;
     return 0;
 }
@@ -765,8 +1176,18 @@ static unsigned leaf_level(const struct space *space, const struct map_state *m)
 /* The frame's cache type is its owner's to say. */
 ALWAYS_INLINE bool cache_differs(pfn_t pfn, unsigned cache)
 {
-    return pfn_nr(pfn) < paging.frame_count &&
-           unlikely(paging.frames[pfn_nr(pfn)].cache != cache);
+    if (likely(pfn_nr(pfn) < paging.frame_count))
+        return unlikely(paging.frames[pfn_nr(pfn)].cache != cache);
+    return outside_differs(pfn, 1, cache);
+}
+
+static NO_INLINE bool each_differs(
+    const pfn_t *list, size_t pages, unsigned cache)
+{
+    for (size_t i = 0; i < pages; i++)
+        if (cache_differs(list[i], cache))
+            return true;
+    return false;
 }
 
 /* The same for a list. Write-back is 0: nearly always, and OR-ing is enough. */
@@ -775,28 +1196,31 @@ static bool list_differs(const pfn_t *list, size_t pages, unsigned cache)
     const struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
     uint8_t differs = 0; /* as wide as frame.cache: one instruction */
-    if (cache != 0) {
-        for (size_t i = 0; i < pages; i++)
-            if (cache_differs(list[i], cache))
-                return true;
-        return false;
-    }
+    bool outside = false;
+    if (cache != 0)
+        return each_differs(list, pages, cache);
     UNROLL_8
-    for (const pfn_t *end = list + pages; list < end; list++)
-        if (likely(pfn_nr(*list) < limit))
-            differs = (uint8_t)(differs | frames[pfn_nr(*list)].cache);
-    return differs != 0;
+    for (const pfn_t *at = list; at < list + pages; at++)
+        if (likely(pfn_nr(*at) < limit))
+            differs = (uint8_t)(differs | frames[pfn_nr(*at)].cache);
+        else
+            outside = true;
+    return differs != 0 || (outside && each_differs(list, pages, 0));
 }
 
-/* The same for frames in a row; those beyond the array have no type. */
+/* The same for frames in a row. */
 static bool row_differs(pfn_t first, size_t pages, unsigned cache)
 {
     const size_t start = pfn_nr(first);
     unsigned differs = 0;
     if (start >= paging.frame_count)
-        return false;
-    if (pages > paging.frame_count - start)
-        pages = paging.frame_count - start;
+        return outside_differs(first, pages, cache);
+    const size_t inside = paging.frame_count - start;
+    if (pages > inside) {
+        differs =
+            outside_differs(pfn_add(first, inside), pages - inside, cache);
+        pages = inside;
+    }
     const struct frame *frame = &paging.frames[start];
     UNROLL_4
     for (const struct frame *end = frame + pages; frame < end; frame++)
@@ -808,7 +1232,7 @@ static bool row_differs(pfn_t first, size_t pages, unsigned cache)
  * cache type. */
 ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
 {
-    unsigned cache = (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    unsigned cache = cache_of(m->flags);
     struct paging_source *s = &m->source;
     bool differs = false;
     if (s->list != NULL) {
@@ -824,10 +1248,10 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
 }
 
 /* Stores `count` leaves, and moves the state over them. */
-ALWAYS_INLINE void source_store(
-    struct map_state *m, struct pte *entry, size_t count, unsigned level)
+ALWAYS_INLINE void source_store(struct map_state *m, struct pte *entry,
+    size_t count, unsigned level, bool global)
 {
-    const pte_raw_t bits = pte_bits(level, m->flags, paging.global);
+    const pte_raw_t bits = pte_bits(level, m->flags, global);
     struct paging_source *s = &m->source;
     size_t each = MMU_LEVEL_PAGES(level);
     if (s->list != NULL) {
@@ -873,8 +1297,7 @@ static bool any_live(
 
 /* Checks a map call and counts the tables it needs. planned[l] is where that
  * begins which the table counted last at level l will cover; 1: none was. */
-static int map_plan(
-    const struct space *space, struct map_state m, size_t *tables)
+static int map_plan(struct space *space, struct map_state m, size_t *tables)
 {
     vaddr_t planned[MMU_LEVELS_MAX];
     *tables = 0;
@@ -900,6 +1323,7 @@ static int map_plan(
             return VERSO_EXISTS;
         if (!source_skip(&m, count * MMU_LEVEL_PAGES(leaf)))
             return VERSO_DENIED;
+        space_breathe(space);
     }
     return 0;
 }
@@ -908,13 +1332,14 @@ static int map_plan(
  * need no flush. */
 static void allow_user(struct space *space, vaddr_t va)
 {
+    paging.kernel_is_tagged |= !space->is_user;
     for (unsigned level = top_of(space);; level--) {
         struct pte *entry = pte_at(space, level, va);
         struct pte e = pte_load(entry);
         if (level == 0 || !pte_is_live(e) || pte_is_leaf(e, level))
             return;
         if ((pte_flags(e) & VERSO_USER) == 0)
-            pte_store(entry, pte_table(pte_pfn(e), true));
+            entry_put(space, level, va, pte_table(pte_pfn(e), true));
     }
 }
 
@@ -933,7 +1358,11 @@ static void map_commit(
         entry = pte_at(space, level, m.va);
         size_t count = run_of(m.va, level, m.pages);
         live_add(space, level, m.va, count);
-        source_store(&m, entry, count, level);
+        const vaddr_t va = m.va;
+        source_store(&m, entry, count, level, space->global);
+        if (is_shared(space, level))
+            roots_follow(space, entry, va, count);
+        space_breathe(space);
     }
 }
 
@@ -950,7 +1379,7 @@ static NO_INLINE int map_run(
         allow_user(space, m->va);
     live_add(space, 0, m->va, m->pages);
     plan = *m;
-    source_store(&plan, entry, m->pages, 0);
+    source_store(&plan, entry, m->pages, 0, space->global);
     return 0;
 }
 
@@ -982,12 +1411,12 @@ ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
         return map_many(space, m);
     if (pte_is_live(p.e))
         return VERSO_EXISTS;
-    if (cache_differs(pfn, (m->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT))
+    if (cache_differs(pfn, cache_of(m->flags)))
         return VERSO_DENIED;
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
     live_add(space, 0, m->va, 1);
-    pte_store(p.entry, leaf_of(pfn, 0, m->flags));
+    pte_store(p.entry, leaf_of(space, pfn, 0, m->flags));
     return 0;
 }
 
@@ -1000,9 +1429,9 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
         err = VERSO_DENIED;
     if (err != 0)
         return err;
-    lock_take(&space->lock);
+    space_lock(space);
     err = pages == 1 ? map_one(space, &m) : map_many(space, &m);
-    lock_drop(&space->lock);
+    space_unlock(space);
     return err;
 }
 
@@ -1022,7 +1451,7 @@ int verso_i_paging_map_frame(
         err = VERSO_DENIED;
     if (err != 0)
         return err;
-    lock_take(&space->lock);
+    space_lock(space);
     const struct place p = find_place(space, va);
     if (unlikely(p.level > 0 || (flags & VERSO_USER) != 0)) {
         err = map_frame_other(space, va, pfn, flags);
@@ -1030,10 +1459,10 @@ int verso_i_paging_map_frame(
         err = VERSO_EXISTS;
     } else {
         frame_get(pte_pfn(p.above))->live++;
-        pte_store(p.entry, leaf_of(pfn, 0, flags));
+        pte_store(p.entry, leaf_of(space, pfn, 0, flags));
         frame_get(pfn)->link = (uint32_t)(va >> VERSO_PAGE_SHIFT);
     }
-    lock_drop(&space->lock);
+    space_unlock(space);
     return err;
 }
 
@@ -1101,11 +1530,13 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
         clear_run(entry, count, &cleared, false);
     if (level == 0)
         batch->frames = cleared.frames;
+    if (cleared.count > 0 && is_shared(space, level))
+        roots_follow(space, entry, va, 1);
     if (cleared.count > 0) {
         flush_add(batch, va + cleared.first * step_of(level),
             cleared.last - cleared.first + 1, level);
         if (level > 0)
-            flush_add(batch, mirror_page(space, level, va), 1, 0);
+            flush_add_mirror(space, batch, va, level);
         live_drop(space, level, va, cleared.count, batch);
     }
     return count * MMU_LEVEL_PAGES(level);
@@ -1117,10 +1548,10 @@ int verso_i_paging_unmap(
     int err = range_check(space, va, pages);
     if (err != 0)
         return err;
-    lock_take(&space->lock);
+    space_lock(space);
     if (is_one_run(find_place(space, va), va, pages)) {
         (void)unmap_run(space, va, pages, 0, batch);
-        lock_drop(&space->lock);
+        space_unlock(space);
         return 0;
     }
     err = split_ends(space, va, pages);
@@ -1135,8 +1566,9 @@ int verso_i_paging_unmap(
             passed = pages;
         va += bytes_of(passed);
         pages -= passed;
+        space_breathe(space);
     }
-    lock_drop(&space->lock);
+    space_unlock(space);
     return err;
 }
 
@@ -1149,7 +1581,7 @@ static bool is_full(const struct space *space, vaddr_t va)
 }
 
 /* Is every page of the range mapped? */
-static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
+static bool all_mapped(struct space *space, vaddr_t va, size_t pages)
 {
     while (pages > 0) {
         struct pte *entry;
@@ -1166,6 +1598,7 @@ static bool all_mapped(const struct space *space, vaddr_t va, size_t pages)
             return true;
         va += bytes_of(passed);
         pages -= passed;
+        space_breathe(space);
     }
     return true;
 }
@@ -1210,26 +1643,28 @@ int verso_i_paging_protect(
     if (err != 0)
         return err;
     verso_i_flush_init(&batch, false);
-    lock_take(&space->lock);
+    space_lock(space);
     err = holes || all_mapped(space, va, pages) ? split_ends(space, va, pages)
                                                 : VERSO_ABSENT;
     while (err == 0 && pages > 0) {
         struct pte *entry;
         unsigned level = find_entry(space, va, &entry);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
-        pte_raw_t bits = pte_bits(level, rights, paging.global);
+        pte_raw_t bits = pte_bits(level, rights, space->global);
         pte_raw_t changed = level == 0 && is_full(space, va)
                                 ? protect_run(entry, count, bits, true)
                                 : protect_run(entry, count, bits, false);
         /* an entry that had no rights need not be flushed, but may be */
         bool lowered =
             (changed & pte_flush_bits(pte_leaf(PFN_NONE, bits))) != 0;
+        if (is_shared(space, level) && changed != 0)
+            roots_follow(space, entry, va, 1);
         if (rights & VERSO_USER)
             allow_user(space, va);
         if (lowered)
             flush_add(&batch, va, count, level);
         if (lowered && level > 0)
-            flush_add(&batch, mirror_page(space, level, va), 1, 0);
+            flush_add_mirror(space, &batch, va, level);
         size_t passed = pages_to_end(va, level);
         if (level == 0)
             passed = count;
@@ -1237,9 +1672,10 @@ int verso_i_paging_protect(
             passed = pages;
         va += bytes_of(passed);
         pages -= passed;
+        space_breathe(space);
     }
     (void)flush_submit_locked(space, &batch);
-    lock_drop(&space->lock);
+    space_unlock(space);
     return err;
 }
 
@@ -1254,24 +1690,28 @@ static unsigned char harvest_at(
         return 0;
     while (!pte_replace(entry, &old, pte_without_use(old))) {
     }
+    if (is_shared(space, level)) {
+        const struct pte new = pte_without_use(old);
+        old = pte_with_use(old, roots_visit(va, &new));
+    }
     if (pte_needs_flush(old, pte_without_use(old))) {
         flush_add(batch, va, 1, level);
         if (level > 0)
-            flush_add(batch, mirror_page(space, level, va), 1, 0);
+            flush_add_mirror(space, batch, va, level);
     }
     return (unsigned char)((pte_is_accessed(old) ? 1 : 0) |
                            (pte_is_dirty(old) ? 2 : 0));
 }
 
-int verso_harvest(vaddr_t va, size_t pages, unsigned char *bits)
+int verso_space_harvest(
+    struct space *space, vaddr_t va, size_t pages, unsigned char *bits)
 {
-    struct space *space = &paging.kernel;
     struct flush batch;
     int err = range_check(space, va, pages);
     if (err != 0)
         return err;
     verso_i_flush_init(&batch, false);
-    lock_take(&space->lock);
+    space_lock(space);
     for (size_t i = 0; i < pages;) {
         vaddr_t at = va + bytes_of(i);
         struct pte *entry;
@@ -1280,10 +1720,16 @@ int verso_harvest(vaddr_t va, size_t pages, unsigned char *bits)
         do
             bits[i++] = use;
         while (i < pages && ((va + bytes_of(i)) & (step_of(level) - 1)) != 0);
+        space_breathe(space);
     }
     (void)flush_submit_locked(space, &batch);
-    lock_drop(&space->lock);
+    space_unlock(space);
     return 0;
+}
+
+int verso_harvest(vaddr_t va, size_t pages, unsigned char *bits)
+{
+    return verso_space_harvest(&paging.kernel, va, pages, bits);
 }
 
 ALWAYS_INLINE void mapping_fill(
@@ -1298,6 +1744,14 @@ ALWAYS_INLINE void mapping_fill(
     mapping->page_pages = MMU_LEVEL_PAGES(level);
 }
 
+static unsigned level_of(size_t page_pages)
+{
+    unsigned level = 0;
+    while (page_pages > MMU_LEVEL_PAGES(level))
+        level++;
+    return level;
+}
+
 static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
 {
     const struct place p = find_place(space, va);
@@ -1309,10 +1763,9 @@ static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
 
 /* The usual case, with constants: through the mirror to a page of the lowest
  * level. */
-ALWAYS_INLINE bool query_page(const struct space *space, vaddr_t va,
-    unsigned top, struct verso_mapping *m)
+ALWAYS_INLINE bool query_page(vaddr_t va, unsigned top, struct verso_mapping *m)
 {
-    const struct place p = walk(space, va, top);
+    const struct place p = walk(va, top);
     if (unlikely(p.level > 0 || !pte_is_live(p.e) || !is_address(top, va)))
         return false;
     mapping_fill(m, va, p.e, 0);
@@ -1322,17 +1775,27 @@ ALWAYS_INLINE bool query_page(const struct space *space, vaddr_t va,
 NO_INLINE int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
-    lock_take(&space->lock);
+    space_lock(space);
     int err = query(space, va, mapping);
-    lock_drop(&space->lock);
+    if (err == 0 && is_shared(space, level_of(mapping->page_pages)))
+        mapping->state |= pte_state((struct pte){roots_visit(va, NULL)});
+    space_unlock(space);
     return err;
+}
+
+/* What the CPU sees, for reports: no lock is taken. */
+static const struct space *space_seen(void)
+{
+    struct space *space = paging.now[cpu_number()];
+    space->shown = paging.use_direct ? 0 : paging.top;
+    return space;
 }
 
 int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
     if (!paging.on)
         return VERSO_ABSENT;
-    return query(&paging.kernel, va, mapping);
+    return query(space_seen(), va, mapping);
 }
 
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
@@ -1358,35 +1821,66 @@ struct space *verso_space_kernel(void)
     return &paging.kernel;
 }
 
-int verso_map(vaddr_t va, pfn_t first, size_t pages, unsigned flags)
+int verso_space_map(
+    struct space *space, vaddr_t va, pfn_t first, size_t pages, unsigned flags)
 {
     struct paging_source source = {NULL, first, false};
     if (!source_is_valid(first, pages, flags))
         return VERSO_BAD_ARG;
-    return verso_i_paging_map(&paging.kernel, va, pages, flags, &source);
+    return verso_i_paging_map(space, va, pages, flags, &source);
+}
+
+int verso_space_map_frames(struct space *space, vaddr_t va, const pfn_t *frames,
+    size_t pages, unsigned flags)
+{
+    struct paging_source source = {frames, PFN_NONE, false};
+    if (!source_is_valid(PFN_NONE, 0, flags))
+        return VERSO_BAD_ARG;
+    return verso_i_paging_map(space, va, pages, flags, &source);
+}
+
+int verso_space_unmap(struct space *space, vaddr_t va, size_t pages)
+{
+    struct flush batch;
+    verso_i_flush_init(&batch, false);
+    int err = verso_i_paging_unmap(space, va, pages, &batch);
+    (void)verso_i_flush_submit(space, &batch);
+    return err;
+}
+
+int verso_space_protect(
+    struct space *space, vaddr_t va, size_t pages, unsigned rights)
+{
+    return verso_i_paging_protect(space, va, pages, rights, false);
+}
+
+int verso_space_query(
+    struct space *space, vaddr_t va, struct verso_mapping *mapping)
+{
+    if (space->is_user && (va < paging.user_first || va > paging.user_last))
+        return VERSO_DENIED;
+    return verso_i_paging_query(space, va, mapping);
+}
+
+int verso_map(vaddr_t va, pfn_t first, size_t pages, unsigned flags)
+{
+    return verso_space_map(&paging.kernel, va, first, pages, flags);
 }
 
 int verso_map_frames(
     vaddr_t va, const pfn_t *frames, size_t pages, unsigned flags)
 {
-    struct paging_source source = {frames, PFN_NONE, false};
-    if (!source_is_valid(PFN_NONE, 0, flags))
-        return VERSO_BAD_ARG;
-    return verso_i_paging_map(&paging.kernel, va, pages, flags, &source);
+    return verso_space_map_frames(&paging.kernel, va, frames, pages, flags);
 }
 
 int verso_unmap(vaddr_t va, size_t pages)
 {
-    struct flush batch;
-    verso_i_flush_init(&batch, false);
-    int err = verso_i_paging_unmap(&paging.kernel, va, pages, &batch);
-    (void)verso_i_flush_submit(&paging.kernel, &batch);
-    return err;
+    return verso_space_unmap(&paging.kernel, va, pages);
 }
 
 int verso_protect(vaddr_t va, size_t pages, unsigned rights)
 {
-    return verso_i_paging_protect(&paging.kernel, va, pages, rights, false);
+    return verso_space_protect(&paging.kernel, va, pages, rights);
 }
 
 /* Whatever is not usual. */
@@ -1403,57 +1897,209 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
     if (unlikely(!lock_try(&space->lock)))
         return query_other(va, mapping);
     if (likely(space->shown == low))
-        done = query_page(space, va, low, mapping);
-    else if (low != high && !space->direct)
-        done = query_page(space, va, high, mapping);
+        done = query_page(va, low, mapping);
+    else if (low != high && space->shown != 0)
+        done = query_page(va, high, mapping);
     lock_drop(&space->lock);
     return likely(done) ? 0 : query_other(va, mapping);
 }
 
 void verso_paging_stats(struct verso_paging_stats *stats)
 {
-    stats->spare = paging.kernel.spare.pages;
-    stats->tables = paging.kernel.tables + stats->spare;
-    stats->invalidations = paging.invalidations;
-    stats->flushes = paging.flushes;
+    *stats = (struct verso_paging_stats){
+        .invalidations = paging.invalidations, .flushes = paging.flushes};
+    lock_take(&paging.kernel.lock);
+    for (const struct space *s = &paging.kernel; s != NULL; s = s->next) {
+        stats->spare += s->spare.pages;
+        stats->tables += s->tables + s->spare.pages;
+    }
+    lock_drop(&paging.kernel.lock);
+}
+
+/* Takes a space's idle and spare tables away; the caller frees them. */
+static void spare_take(struct space *space, struct verso_chain *into)
+{
+    idle_drop(space);
+    while (space->spare.pages > 0)
+        chain_push(into, chain_pop(&space->spare));
+}
+
+static bool chain_free(struct verso_chain *chain)
+{
+    const bool any = chain->pages > 0;
+    while (chain->pages > 0)
+        verso_frame_free1(chain_pop(chain));
+    return any;
 }
 
 bool verso_i_paging_drain(void)
 {
-    struct space *space = &paging.kernel;
-    lock_take(&space->lock);
-    idle_drop(space);
-    struct verso_chain spare = space->spare;
-    space->spare = (struct verso_chain){PFN_NONE, 0};
-    lock_drop(&space->lock);
-    const bool any = spare.pages > 0;
-    while (spare.pages > 0)
-        verso_frame_free1(chain_pop(&spare));
-    return any;
+    struct verso_chain spare = {PFN_NONE, 0};
+    lock_take(&paging.kernel.lock);
+    spare_take(&paging.kernel, &spare);
+    for (struct space *s = paging.kernel.next; s != NULL; s = s->next) {
+        space_lock(s);
+        spare_take(s, &spare);
+        space_unlock(s);
+    }
+    lock_drop(&paging.kernel.lock);
+    return chain_free(&spare);
+}
+
+/* ---- users' spaces ---- */
+
+/* An identifier that no space has; 0: there is none, and loading the space
+ * drops what is cached. */
+static unsigned id_take(void)
+{
+    for (size_t i = 0; i + 1 < ARRAY_COUNT(paging.ids); i++) {
+        if (paging.ids[i] == UINT32_MAX)
+            continue;
+        const unsigned bit = bit_lowest(~paging.ids[i]);
+        paging.ids[i] |= (uint32_t)1 << bit;
+        return (unsigned)i * 32 + bit;
+    }
+    return 0;
+}
+
+static void id_give(unsigned id)
+{
+    if (id != 0)
+        paging.ids[id / 32] &= ~((uint32_t)1 << id % 32);
+}
+
+/* Is this entry of the root the kernel's, the same in every root? */
+static bool is_kernel_entry(vaddr_t va)
+{
+    return !is_mirror(&paging.kernel, va, 1) &&
+           (va < paging.user_first || va > paging.user_last);
+}
+
+/* The kernel's entries and a mirror for a root that is all 0 otherwise. What
+ * the roots know of use stays with those they are copied from. */
+static void root_fill(const struct space *space)
+{
+    const unsigned top = top_of(space);
+    for (size_t i = 0; i < MMU_ENTRIES(top); i++) {
+        const vaddr_t va = extended(top, (vaddr_t)i << MMU_LEVEL_SHIFT(top));
+        struct pte e = pte_load(pte_at(&paging.kernel, top, va));
+        uintptr_t irq;
+        pfn_t frame;
+        if (is_mirror(space, va, 1) && paging.has_mirror)
+            e = mirror_entry(space, va);
+        else if (!is_kernel_entry(va))
+            continue;
+        if (!pte_is_live(e))
+            continue;
+        pte_store(root_entry(space, va, &frame, &irq), e);
+        scratch_close(frame, irq);
+    }
+}
+
+int verso_i_space_init(struct space *space)
+{
+    struct space *kernel = &paging.kernel;
+    VERSO_VERIFY(paging.user_first < paging.user_last,
+        "paging: a space for users, and no range of addresses for them");
+    *space = (struct space){.lock = {0, "user space"},
+        .is_user = true,
+        .tables = MMU_ROOT_FRAMES,
+        .is_stale = true};
+    space->root = root_take();
+    if (pfn_is_none(space->root))
+        return VERSO_NO_MEMORY;
+    lock_take(&kernel->lock);
+    space->id = mmu_has_ids() ? id_take() : 0;
+    root_fill(space);
+    space->next = kernel->next;
+    kernel->next = space;
+    lock_drop(&kernel->lock);
+    return 0;
+}
+
+bool verso_i_space_is_loaded(const struct space *space)
+{
+    for (unsigned cpu = 0; cpu < CPU_COUNT_MAX; cpu++)
+        if (paging.now[cpu] == space)
+            return true;
+    return false;
+}
+
+/* Nothing is mapped there any more, so its tables are gone, but for spares and
+ * the root. */
+void verso_i_space_fini(struct space *space)
+{
+    struct verso_chain spare = {PFN_NONE, 0};
+    space_lock(space);
+    spare_take(space, &spare);
+    space_unlock(space);
+    VERSO_VERIFY(
+        space->tables == MMU_ROOT_FRAMES && !verso_i_space_is_loaded(space),
+        "paging: the end of the space with root %#x, which has %zu tables%s",
+        pfn_nr(space->root), space->tables - MMU_ROOT_FRAMES,
+        verso_i_space_is_loaded(space) ? ", and is loaded" : "");
+    lock_take(&paging.kernel.lock);
+    struct space **link = &paging.kernel.next;
+    while (*link != space)
+        link = &(*link)->next;
+    *link = space->next;
+    id_give(space->id);
+    lock_drop(&paging.kernel.lock);
+    (void)chain_free(&spare);
+    root_free(space->root);
+}
+
+/* Is what is cached under its identifier as the tables say? Its own changes
+ * were flushed or noted; the kernel's, as seen through its mirror, were not. */
+static bool space_keeps(const struct space *space)
+{
+    return space->id != 0 && !space->is_stale &&
+           space->seen_changes == paging.kernel_changes;
+}
+
+void verso_space_switch(struct space *space)
+{
+    const uintptr_t irq = cpu_irq_save();
+    struct space **now = &paging.now[cpu_number()];
+    if (*now != space) {
+        const bool keep = space_keeps(space);
+        space->is_stale = false;
+        space->seen_changes = paging.kernel_changes;
+        *now = space;
+        mmu_switch(space->root, space->id, keep);
+    }
+    cpu_irq_restore(irq);
+}
+
+struct space *verso_space_now(void)
+{
+    return paging.now[cpu_number()];
 }
 
 /* ---- start ---- */
 
-static void mirror_init(struct space *space, unsigned slot)
+static void mirror_init(unsigned slot)
 {
-    space->mirror_slot = slot;
-    space->mirror_first = mirror_start(space);
-    space->mirror_last =
-        mirror_start(space) + MMU_MIRROR_SLOTS * step_of(top_of(space)) - 1;
-    space->base[0] = mirror_start(space);
-    for (unsigned l = 0; l < space->top; l++)
-        space->base[l + 1] = space->base[l] + ((vaddr_t)slot << MMU_LEVEL_SHIFT(
-                                                   space->top - l - 1));
+    struct space *kernel = &paging.kernel;
+    const unsigned top = paging.top;
+    paging.mirror_slot = slot;
+    paging.mirror_first = mirror_start(kernel);
+    paging.mirror_last =
+        paging.mirror_first + MMU_MIRROR_SLOTS * step_of(top) - 1;
+    paging.base[0] = paging.mirror_first;
+    for (unsigned l = 0; l < top; l++)
+        paging.base[l + 1] =
+            paging.base[l] + ((vaddr_t)slot << MMU_LEVEL_SHIFT(top - l - 1));
 }
 
 static void mirror_check(
     const struct space *space, const struct verso_boot *boot)
 {
     vaddr_t start = mirror_start(space);
-    unsigned slot = space->mirror_slot;
-    VERSO_VERIFY(slot + MMU_MIRROR_SLOTS < MMU_ENTRIES(space->top),
+    unsigned slot = paging.mirror_slot;
+    VERSO_VERIFY(slot + MMU_MIRROR_SLOTS < MMU_ENTRIES(paging.top),
         "paging: mirror slot %u is the last or beyond (%u entries)", slot,
-        MMU_ENTRIES(space->top));
+        MMU_ENTRIES(paging.top));
     for (size_t i = 0; i < boot->fixed_count; i++)
         VERSO_VERIFY(!is_mirror(space, boot->fixed[i].va,
                          pages_of((size_t)boot->fixed[i].bytes)),
@@ -1489,7 +2135,7 @@ static void fixed_check(const struct verso_fixed *fixed)
         (unsigned long long)fixed->bytes, (void *)fixed->va);
     VERSO_VERIFY(cache_is_valid(fixed->flags),
         "paging: fixed mapping %s has cache type %u, which does not exist",
-        fixed->name, (fixed->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT);
+        fixed->name, cache_of(fixed->flags));
 }
 
 static bool overlap_phys(
@@ -1516,7 +2162,8 @@ static void fixed_check_cache(const struct verso_fixed *fixed, size_t count)
 static void layout_check(const struct verso_boot *boot)
 {
     const uint64_t heap = (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT;
-    const uint64_t window = boot->window != 0 ? bytes_of(CPU_COUNT_MAX) : 0;
+    const uint64_t window =
+        boot->window != 0 ? bytes_of((size_t)WINDOWS * CPU_COUNT_MAX) : 0;
     VERSO_VERIFY(window != 0 || boot->direct_bytes >> VERSO_PAGE_SHIFT >=
                                     boot->frame_count,
         "paging: no window, and only %llu bytes of %zu frames are direct",
@@ -1542,16 +2189,32 @@ static void layout_check(const struct verso_boot *boot)
     }
 }
 
+static void fixed_set_outside(
+    const struct verso_fixed *fixed, pfn_t first, size_t pages)
+{
+    int err = 0;
+    if (cache_of(fixed->flags) != 0)
+        err = verso_cache_set_range(
+            first, pages, fixed->flags & VERSO_CACHE_MASK);
+    VERSO_VERIFY(err == 0,
+        "paging: cache type of fixed mapping %s, frame 0x%x, %zu pages: %s, "
+        "%u ranges",
+        fixed->name, pfn_nr(first), pages, verso_err_name(err),
+        paging.cache.count);
+}
+
 /* A reserved frame has no other owner. Of RAM that is handed out, whoever gets
  * it chooses. */
 static void fixed_set_cache(
     const struct verso_fixed *fixed, pfn_t first, size_t pages)
 {
-    unsigned cache = (fixed->flags & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
+    const unsigned cache = cache_of(fixed->flags);
     for (size_t i = 0; i < pages; i++) {
         struct frame *frame = frame_find(pfn_add(first, i));
-        if (frame == NULL)
-            continue;
+        if (frame == NULL) { /* nor any behind it */
+            fixed_set_outside(fixed, pfn_add(first, i), pages - i);
+            return;
+        }
         VERSO_VERIFY(frame->state == FRAME_RESERVED || cache == 0,
             "paging: fixed mapping %s of frame 0x%x, which is RAM, has cache "
             "type %u",
@@ -1578,12 +2241,15 @@ static int fixed_map(struct space *space, const struct verso_fixed *fixed)
 static int window_init(struct space *space, vaddr_t window)
 {
     struct verso_chain tables;
-    struct map_state m = {window, CPU_COUNT_MAX, 0, {NULL, PFN_NONE, false}};
+    const size_t pages = (size_t)WINDOWS * CPU_COUNT_MAX;
+    struct map_state m = {window, pages, 0, {NULL, PFN_NONE, false}};
     size_t needed;
-    VERSO_VERIFY(range_check(space, window, CPU_COUNT_MAX) == 0,
-        "paging: no room for the window at %p", (void *)window);
+    VERSO_VERIFY(range_check(space, window, pages) == 0 &&
+                     run_of(window, 0, pages) == pages,
+        "paging: no room for the window at %p, %zu pages of one table",
+        (void *)window, pages);
     paging.window = window;
-    paging.window_end = window + bytes_of(CPU_COUNT_MAX);
+    paging.window_end = window + bytes_of(pages);
     int err = map_plan(space, m, &needed);
     VERSO_VERIFY(err == 0, "paging: the window at %p: %s", (void *)window,
         verso_err_name(err));
@@ -1600,19 +2266,43 @@ static int upper_init(struct space *space, const struct verso_boot *boot)
     struct verso_chain tables;
     if (!MMU_KEEPS_UPPER || boot->heap_pages == 0)
         return 0;
-    paging.kept = index_of(start, space->top);
+    paging.kept = index_of(start, paging.top);
     paging.kept_count =
-        index_of(start + bytes_of(boot->heap_pages) - 1, space->top) + 1 -
+        index_of(start + bytes_of(boot->heap_pages) - 1, paging.top) + 1 -
         paging.kept;
     for (size_t i = 0; i < paging.kept_count; i++) {
-        vaddr_t va = start + i * step_of(space->top);
-        if (pte_is_live(pte_load(pte_at(space, space->top, va))))
+        vaddr_t va = start + i * step_of(paging.top);
+        if (pte_is_live(pte_load(pte_at(space, paging.top, va))))
             continue;
         if (tables_take(space, 1, &tables) != 0)
             return VERSO_NO_MEMORY;
-        table_hook(space, space->top, va, &tables, false);
+        table_hook(space, paging.top, va, &tables, false);
     }
     return 0;
+}
+
+/* Whole entries of the root, of addresses that the kernel has no use for. */
+static void users_init(const struct verso_boot *boot)
+{
+    const vaddr_t start = boot->user_start;
+    const size_t pages = boot->user_pages, mask = step_of(paging.top) - 1;
+    const vaddr_t last = start + (bytes_of(pages) - 1);
+    paging.user_first = UINTPTR_MAX;
+    paging.user_last = 0;
+    if (pages == 0)
+        return;
+    VERSO_VERIFY(is_page_range(start, pages) && (start & mask) == 0 &&
+                     (last & mask) == mask &&
+                     are_addresses(paging.top, start, last) &&
+                     last != UINTPTR_MAX,
+        "paging: users' addresses %p, %zu pages, are not whole entries of the "
+        "root (%zu pages each)",
+        (void *)start, pages, MMU_LEVEL_PAGES(paging.top));
+    VERSO_VERIFY(!is_mirror(&paging.kernel, start, pages),
+        "paging: mirror slot %u (%p) lies among users' addresses %p, %zu pages",
+        paging.mirror_slot, (void *)paging.mirror_first, (void *)start, pages);
+    paging.user_first = start;
+    paging.user_last = last;
 }
 
 static void init_from(const struct verso_boot *boot, struct space *space)
@@ -1621,20 +2311,27 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.frame_count = boot->frame_count;
     paging.direct_offset = boot->direct_offset;
     paging.direct_bytes = boot->direct_bytes;
-    space->has_mirror = true;
+    paging.use_direct = boot->use_direct;
+    paging.has_mirror = true;
     for (unsigned l = 1; l < MMU_LEVELS_MAX; l++) {
         paging.large[l] = mmu_has_large(l) && (l == 1 || boot->use_direct);
         if (l > 1 && paging.large[l])
-            space->has_mirror = false;
+            paging.has_mirror = false;
     }
     paging.global = mmu_has_global();
+    paging.kernel_is_tagged = !paging.global;
     paging.table_zone = 0;
+    paging.top = mmu_levels() - 1;
+    paging.ids[0] = 1; /* the kernel's */
     space->lock.name = "space";
-    space->top = mmu_levels() - 1;
-    space->direct = true;
+    paging.cache_lock.name = "cache types";
+    space->shown = 0;
+    space->global = paging.global;
     space->tables = MMU_ROOT_FRAMES;
-    mirror_init(
-        space, boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
+    for (unsigned cpu = 0; cpu < CPU_COUNT_MAX; cpu++)
+        paging.now[cpu] = space;
+    mirror_init(boot->mirror_slot != 0 ? boot->mirror_slot : MMU_MIRROR_SLOT);
+    users_init(boot);
     for (size_t i = 0; i < boot->fixed_count; i++)
         fixed_check(&boot->fixed[i]);
     mirror_check(space, boot);
@@ -1643,17 +2340,17 @@ static void init_from(const struct verso_boot *boot, struct space *space)
 
 static void mirror_hook(struct space *space)
 {
-    struct pte *self = pte_at(space, space->top, mirror_start(space));
-    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++)
-        pte_store(&self[i], pte_mirror(pfn_add(space->root, i)));
-    live_add(space, space->top, mirror_start(space), MMU_MIRROR_SLOTS);
+    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++) {
+        vaddr_t va = mirror_start(space) + i * step_of(paging.top);
+        pte_store(pte_at(space, paging.top, va), mirror_entry(space, va));
+    }
 }
 
 int verso_i_paging_init(const struct verso_boot *boot)
 {
     struct space *space = &paging.kernel;
     init_from(boot, space);
-    space->root = table_take(space);
+    space->root = root_take();
     if (pfn_is_none(space->root))
         return VERSO_NO_MEMORY;
     for (size_t i = 0; i < boot->fixed_count; i++)
@@ -1663,19 +2360,28 @@ int verso_i_paging_init(const struct verso_boot *boot)
         return VERSO_NO_MEMORY;
     if (upper_init(space, boot) != 0)
         return VERSO_NO_MEMORY;
-    if (space->has_mirror)
+    if (paging.has_mirror)
         mirror_hook(space);
+    mmu_cache_init();
     mmu_root_load(space->root);
     paging.on = true;
-    space->direct = boot->use_direct;
-    space->shown = space->direct ? 0 : space->top;
+    space->shown = boot->use_direct ? 0 : paging.top;
     paging.table_zone = boot->use_direct ? 0 : VERSO_ZONE_ANY;
+    if (boot->window != 0)
+        paging.window_entries = pte_at(space, 0, boot->window);
     return 0;
 }
 
 /* ---- check ---- */
 
-static const char *check_entry(unsigned level, struct pte e)
+static bool is_direct_map(vaddr_t va, pfn_t pfn)
+{
+    return paging.direct_bytes != 0 && is_direct(pfn) &&
+           va == (vaddr_t)direct_address(pfn);
+}
+
+static const char *check_entry(
+    const struct space *space, vaddr_t va, unsigned level, struct pte e)
 {
     if (level > 0 && !pte_is_leaf(e, level)) {
         const struct frame *table = frame_find(pte_pfn(e));
@@ -1685,58 +2391,109 @@ static const char *check_entry(unsigned level, struct pte e)
             return "paging.5: no entry for a table is global";
         return NULL;
     }
-    const struct frame *frame = frame_find(pte_pfn(e));
-    unsigned cache = (pte_flags(e) & VERSO_CACHE_MASK) >> VERSO_CACHE_SHIFT;
-    bool global = paging.global && (pte_flags(e) & VERSO_USER) == 0;
+    bool global = space->global && (pte_flags(e) & VERSO_USER) == 0;
     if (pte_is_present(e) && pte_is_global(e) != global)
         return "paging.9: what is global is the kernel's, if the machine can";
-    if (frame != NULL && pte_is_present(e) && frame->cache != cache)
+    if (pte_is_present(e) && !is_direct_map(va, pte_pfn(e)) &&
+        row_differs(pte_pfn(e), MMU_LEVEL_PAGES(level), cache_of(pte_flags(e))))
         return "paging.7: a frame is mapped with its own cache type";
     return NULL;
 }
 
-/* The table whose first entry is that of va at this level. */
+static void check_print(
+    vaddr_t va, unsigned level, size_t i, struct pte e, const char *broken)
+{
+    if (broken != NULL)
+        verso_print("entry %zu at level %u of the table at %p: %#llx\n", i,
+            level, (void *)va, (unsigned long long)e.raw);
+}
+
+static const char *check_live(
+    vaddr_t va, unsigned level, size_t live, const struct frame *table)
+{
+    if (live == table->live)
+        return NULL;
+    verso_print("table for %p at level %u: %zu live, counted %u\n", (void *)va,
+        level, live, table->live);
+    return "paging.3: a table counts its live entries";
+}
+
+/* The table, below the root, whose first entry is that of va. */
 static const char *check_table(
     const struct space *space, unsigned level, vaddr_t va)
 {
     const struct pte *entries = pte_at(space, level, va);
     const struct frame *table = frame_get(table_of(space, level, va));
+    const char *broken = NULL;
     size_t live = 0;
-    for (size_t i = 0; i < MMU_ENTRIES(level); i++) {
+    for (size_t i = 0; i < MMU_ENTRIES(level) && broken == NULL; i++) {
         struct pte e = pte_load(&entries[i]);
         if (!pte_is_live(e))
             continue;
         live++;
-        const char *broken = check_entry(level, e);
-        if (broken != NULL) {
-            verso_print("entry %zu at level %u of the table at %p: %#llx\n", i,
-                level, (void *)va, (unsigned long long)e.raw);
-            return broken;
-        }
+        broken = check_entry(
+            space, extended(paging.top, va + i * step_of(level)), level, e);
+        check_print(va, level, i, e, broken);
     }
-    if (live != table->live) {
-        verso_print("table for %p at level %u: %zu live, counted %u\n",
-            (void *)va, level, live, table->live);
-        return "paging.3: a table counts its live entries";
-    }
-    if (live == 0 && !(level + 1 == space->top && is_kept(space, va)) &&
+    if (broken == NULL)
+        broken = check_live(va, level, live, table);
+    if (broken == NULL && live == 0 &&
+        !(level + 1 == paging.top && is_kept(space, va)) &&
         table != frame_find(space->idle))
         return "paging.4: no table is empty";
-    return NULL;
+    return broken;
 }
 
-static const char *check_mirror(const struct space *space)
+/* An entry of a root: the mirror's, the space's own, or the kernel's in a
+ * user's root, or a user's in the kernel's. */
+static const char *check_root_entry(
+    const struct space *space, vaddr_t va, struct pte e, size_t *live)
 {
-    for (unsigned i = 0; i < MMU_MIRROR_SLOTS; i++) {
-        vaddr_t va = mirror_start(space) + i * step_of(space->top);
-        struct pte e = pte_load(pte_at(space, space->top, va));
-        if (space->has_mirror
-                ? pfn_nr(pte_pfn(e)) != pfn_nr(space->root) + i ||
-                      !pte_is_present(e) || (pte_flags(e) & VERSO_USER) != 0
-                : pte_is_live(e))
-            return "paging.1: the mirror entry names the root, for the kernel";
+    struct pte other = {0};
+    if (is_mirror(space, va, 1)) {
+        other = paging.has_mirror ? mirror_entry(space, va) : other;
+        return e.raw == other.raw
+                   ? NULL
+                   : "paging.1: the mirror entry names the root, for the "
+                     "kernel";
     }
-    return NULL;
+    if (is_kernel_entry(va) != space->is_user) {
+        *live += pte_is_live(e) ? 1 : 0;
+        return pte_is_live(e) ? check_entry(space, va, paging.top, e) : NULL;
+    }
+    if (space->is_user)
+        other = pte_load(pte_at(&paging.kernel, paging.top, va));
+    if (pte_is_leaf(e, paging.top) && pte_is_leaf(other, paging.top)) {
+        e = pte_without_use(e);
+        other = pte_without_use(other);
+    }
+    return e.raw == other.raw
+               ? NULL
+               : "paging.10: every root has the kernel's entries, and no "
+                 "other user's";
+}
+
+static const char *check_root(const struct space *space)
+{
+    const size_t count = VERSO_PAGE_SIZE / sizeof(struct pte);
+    const char *broken = NULL;
+    for (unsigned f = 0; f < MMU_ROOT_FRAMES && broken == NULL; f++) {
+        const pfn_t frame = pfn_add(space->root, f);
+        const vaddr_t first = (vaddr_t)f * count << MMU_LEVEL_SHIFT(paging.top);
+        size_t live = 0;
+        uintptr_t irq;
+        const struct pte *entries = scratch_open(frame, &irq);
+        for (size_t i = 0; i < count && broken == NULL; i++) {
+            vaddr_t va = extended(paging.top, first + i * step_of(paging.top));
+            struct pte e = pte_load(&entries[i]);
+            broken = check_root_entry(space, va, e, &live);
+            check_print(first, paging.top, i, e, broken);
+        }
+        scratch_close(frame, irq);
+        if (broken == NULL)
+            broken = check_live(first, paging.top, live, frame_get(frame));
+    }
+    return broken;
 }
 
 /* Where the entry found for va at `level` ends, and the next one starts; 0 at
@@ -1760,34 +2517,66 @@ static vaddr_t entry_next(const struct space *space, vaddr_t va, unsigned level,
     return va;
 }
 
-const char *verso_i_paging_check(void)
+/* The tables that begin at va, whose walk ends at `level`. */
+static const char *check_tables(
+    const struct space *space, vaddr_t va, unsigned level, size_t *tables)
 {
-    const struct space *space = &paging.kernel;
-    size_t tables = 0;
-    vaddr_t va = 0;
-    const char *broken = check_mirror(space);
-    do {
+    const char *broken = NULL;
+    for (unsigned l = level; broken == NULL && l < paging.top; l++) {
+        if ((va & (step_of(l) * MMU_ENTRIES(l) - 1)) != 0)
+            break;
+        broken = check_table(space, l, va);
+        ++*tables;
+    }
+    return broken;
+}
+
+/* The end of what is no address of this space's own, if va is in it. */
+static vaddr_t skip_others(const struct space *space, vaddr_t va)
+{
+    if (!space->is_user && !is_kernel_entry(va))
+        va = skip_hole(space,
+            (is_mirror(space, va, 1) ? paging.mirror_last : paging.user_last) +
+                1);
+    return space->is_user && va > paging.user_last ? 0 : va;
+}
+
+static const char *check_space(struct space *space)
+{
+    size_t tables = MMU_ROOT_FRAMES;
+    vaddr_t va = space->is_user ? paging.user_first : 0;
+    const char *broken = check_root(space);
+    while (broken == NULL) {
         struct pte *entry;
-        unsigned level = find_entry(space, va, &entry);
-        if (is_mirror(space, va, 1)) {
-            va = skip_hole(space, space->mirror_last + 1);
-            continue;
+        vaddr_t own = skip_others(space, va);
+        if (own == va) {
+            if (space->is_user)
+                turn_begin(space);
+            unsigned level = find_entry(space, va, &entry);
+            broken = check_tables(space, va, level, &tables);
+            own = entry_next(space, va, level, entry);
+            if (space->is_user)
+                turn_end(space);
         }
-        /* the tables that begin here */
-        for (unsigned l = level; broken == NULL && l <= space->top; l++) {
-            if ((va & (step_of(l) * MMU_ENTRIES(l) - 1)) != 0)
-                break;
-            broken = check_table(space, l, va);
-            tables += l == space->top ? MMU_ROOT_FRAMES : 1;
-        }
-        va = entry_next(space, va, level, entry);
-    } while (va != 0 && broken == NULL);
-    if (broken == NULL && paging.batches != 0)
-        broken = "paging.8: every batch is submitted";
+        if (own <= va) /* around */
+            break;
+        va = own;
+    }
     if (broken == NULL && tables != space->tables) {
         verso_print("%zu tables found, %zu counted\n", tables, space->tables);
         broken = "paging.6: every table is counted";
     }
+    return broken;
+}
+
+const char *verso_i_paging_check(void)
+{
+    const char *broken = NULL;
+    if (paging.batches != 0)
+        return "paging.8: every batch is submitted";
+    for (struct space *s = &paging.kernel; s != NULL && broken == NULL;
+         s = s->next)
+        broken = check_space(s);
     return broken;
 }
 
@@ -1808,6 +2597,8 @@ static const char *cache_text(unsigned flags)
     switch (flags & VERSO_CACHE_MASK) {
     case VERSO_CACHE_WT:
         return " wt";
+    case VERSO_CACHE_WC:
+        return " wc";
     case VERSO_CACHE_UC:
         return " uc";
     default:
@@ -1864,9 +2655,18 @@ static void line_add(
     *line = next;
 }
 
+static void report_cache(void)
+{
+    for (unsigned i = 0; i < paging.cache.count; i++) {
+        const struct cache_range *range = &paging.cache.at[i];
+        verso_print("tables: frames %#x-%#x are%s\n", range->first, range->last,
+            cache_text(range->cache << VERSO_CACHE_SHIFT));
+    }
+}
+
 void verso_i_paging_report_tables(vaddr_t from)
 {
-    const struct space *space = &paging.kernel;
+    const struct space *space = space_seen();
     struct table_line line = {0};
     if (!paging.on)
         return;
@@ -1883,10 +2683,11 @@ void verso_i_paging_report_tables(vaddr_t from)
     line_print(&line);
     verso_print("tables: %zu in use, root at %08llx, %smirror at %p%s%s\n",
         space->tables, (unsigned long long)paddr_raw(pfn_to_paddr(space->root)),
-        space->has_mirror ? "" : "no ", (void *)mirror_start(space),
-        space->direct ? ", reached through the direct map" : "",
+        paging.has_mirror ? "" : "no ", (void *)mirror_start(space),
+        paging.use_direct ? ", reached through the direct map" : "",
         MMU_EXEC_ENFORCED ? ""
                           : "; x is declared, this machine cannot forbid it");
+    report_cache();
 }
 
 void verso_i_paging_report(void)
@@ -1896,7 +2697,7 @@ void verso_i_paging_report(void)
 
 void verso_i_paging_report_walk(vaddr_t va)
 {
-    const struct space *space = &paging.kernel;
+    const struct space *space = space_seen();
     struct pte *last;
     if (!paging.on) {
         verso_print("walk: paging is not on yet\n");
@@ -1909,7 +2710,7 @@ void verso_i_paging_report_walk(vaddr_t va)
         return;
     }
     unsigned bottom = find_entry(space, va, &last);
-    for (unsigned level = space->top;; level--) {
+    for (unsigned level = paging.top;; level--) {
         struct pte *entry = pte_at(space, level, va);
         struct pte e = pte_load(entry);
         char rights[6];
@@ -1937,9 +2738,8 @@ void verso_i_paging_report_walk(vaddr_t va)
 static bool is_mirror_level(
     const struct space *space, vaddr_t va, unsigned level)
 {
-    vaddr_t first = (vaddr_t)pte_at_mirror(space, level, 0, top_of(space));
-    vaddr_t last =
-        (vaddr_t)pte_at_mirror(space, level, ~(vaddr_t)0, top_of(space));
+    vaddr_t first = (vaddr_t)pte_at_mirror(level, 0, top_of(space));
+    vaddr_t last = (vaddr_t)pte_at_mirror(level, ~(vaddr_t)0, top_of(space));
     return va >= first && va < last + sizeof(struct pte);
 }
 
@@ -1948,19 +2748,19 @@ bool verso_i_paging_describe(vaddr_t va)
     const struct space *space = &paging.kernel;
     if (!paging.on)
         return false;
-    if (space->has_mirror &&
+    if (paging.has_mirror &&
         is_mirror(space, round_down(va, VERSO_PAGE_SIZE), 1)) {
-        unsigned level = space->top;
+        unsigned level = paging.top;
         while (level > 0 && !is_mirror_level(space, va, level))
             level--;
-        vaddr_t index = (va - space->base[level]) / sizeof(struct pte);
+        vaddr_t index = (va - paging.base[level]) / sizeof(struct pte);
         verso_print("%p: the mirror: entry of %p at level %u\n", (void *)va,
             (void *)extended(top_of(space), index << MMU_LEVEL_SHIFT(level)),
             level);
         return true;
     }
     if (paging.window != 0 && va >= paging.window &&
-        va - paging.window < bytes_of(CPU_COUNT_MAX)) {
+        va - paging.window < bytes_of((size_t)WINDOWS * CPU_COUNT_MAX)) {
         verso_print("%p: paging's window\n", (void *)va);
         return true;
     }

@@ -9,6 +9,37 @@
 
 #include "util.h"
 
+/*
+ * The tables of one set of addresses. Every root has the kernel's entries; a
+ * user's has its own besides, between verso_boot.user_start and the end of
+ * that. Keys: (s) the lock; (c) constant after init; (k) the kernel space's
+ * lock; (i) the CPU that loads it, interrupts off.
+ */
+struct space {
+    struct lock lock;
+    pfn_t root;     /* (c) the first of its frames */
+    bool is_user;   /* (c) */
+    bool global;    /* (c) pages that users cannot reach are */
+    bool by_mirror; /* (s) how its tables are reached now */
+    bool is_stale;  /* (i) what is cached under `id` must go when loaded */
+    unsigned id;    /* (c) address-space identifier; 0: none of its own */
+    unsigned shown; /* (s) level of the root, if the mirror shows its tables
+                       now; else 0 */
+    uint32_t seen_changes;    /* (i) paging.kernel_changes when loaded */
+    uintptr_t irq;            /* (s) interrupts before the turn */
+    size_t tables;            /* (s) the root included, spares not */
+    struct verso_chain spare; /* (s) tables, all entries 0 */
+    vaddr_t idle_va;          /* (s) where the idle table is hooked in */
+    pfn_t idle;               /* (s) it, if it is still empty; or none */
+    struct space *next;       /* (k) */
+};
+
+/* A space for users, without a page; the memory is the caller's until
+ * verso_i_space_fini(), which wants it without a page, and loaded nowhere. */
+VERSO_MUST_CHECK int verso_i_space_init(struct space *space);
+void verso_i_space_fini(struct space *space);
+bool verso_i_space_is_loaded(const struct space *space);
+
 int verso_i_paging_init(const struct verso_boot *boot);
 const char *verso_i_paging_check(void);
 void verso_i_paging_report(void);
@@ -37,6 +68,7 @@ struct flush {
     unsigned ranges;
     size_t total;              /* pages in all of them */
     bool all;                  /* too many: the whole TLB */
+    bool tagged;               /* some of it is cached a root each */
     bool collect;              /* unmap takes the frames along: */
     struct verso_chain frames; /* the caller's to free, after the flush */
     struct verso_chain tables; /* given back by the submit itself */

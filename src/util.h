@@ -140,9 +140,7 @@ static inline bool rights_are_refused(unsigned flags)
 
 static inline bool cache_is_valid(unsigned flags)
 {
-    unsigned cache = flags & VERSO_CACHE_MASK;
-    return cache == VERSO_CACHE_WB || cache == VERSO_CACHE_WT ||
-           cache == VERSO_CACHE_UC;
+    return (flags & VERSO_CACHE_MASK) <= VERSO_CACHE_UC;
 }
 
 struct lock {

@@ -148,7 +148,7 @@ TEST(rights_and_cache_type_are_those_asked_for)
 {
     static const unsigned flags[] = {VERSO_READ, VERSO_RW, VERSO_RX,
         VERSO_RW | VERSO_CACHE_UC, VERSO_READ | VERSO_CACHE_WT,
-        VERSO_RW | VERSO_EXEC | VERSO_WX};
+        VERSO_RW | VERSO_CACHE_WC, VERSO_RW | VERSO_EXEC | VERSO_WX};
     for (size_t i = 0; i < ARRAY_COUNT(flags); i++) {
         void *area = verso_area_alloc(2, VERSO_AREA_MAPPED | flags[i]);
         if (!CHECK(area != NULL))
@@ -1505,7 +1505,7 @@ TEST(flags_that_are_none_or_do_not_go_together_panic_and_change_nothing)
         {1, high, "flags 0x80000000"},
         {1025, VERSO_AREA_CONTIG, "1025 contiguous pages (at most 1024)"},
         {1025, VERSO_AREA_CONTIG | VERSO_AREA_BARE, "1025 contiguous pages"},
-        {1, VERSO_RW | 2u << VERSO_CACHE_SHIFT, "flags 0x13"},
+        {1, VERSO_RW | 6u << VERSO_CACHE_SHIFT, "flags 0x33"},
         {2, VERSO_RW | 4u << VERSO_CACHE_SHIFT, "flags 0x23"},
         {1, VERSO_AREA_BARE | VERSO_CACHE_MASK, "flags 0x2038"},
     };

@@ -194,6 +194,12 @@ TEST(paging_invariants_are_named_when_entries_or_counts_are_damaged)
         "paging.7");
     CHECK_OK(verso_unmap(va, 1));
     verso_frame_free1(pfn);
+    /* a type given too late, to a frame that is no RAM */
+    CHECK_OK(verso_map(va, geometry_nowhere(), 1, VERSO_READ));
+    CHECK_OK(verso_cache_set_range(geometry_nowhere(), 1, VERSO_CACHE_UC));
+    expect("paging.7", "uncached");
+    CHECK_OK(verso_cache_set_range(geometry_nowhere(), 1, VERSO_CACHE_WB));
+    CHECK_OK(verso_unmap(va, 1));
     expect_whole();
 }
 

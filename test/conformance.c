@@ -23,7 +23,7 @@ static const unsigned all_rights[] = {0, VERSO_READ, VERSO_RW, VERSO_RX,
     VERSO_RW | VERSO_EXEC | VERSO_WX, VERSO_READ | VERSO_USER,
     VERSO_RW | VERSO_USER, VERSO_RX | VERSO_USER};
 static const unsigned all_caches[] = {
-    VERSO_CACHE_WB, VERSO_CACHE_WT, VERSO_CACHE_UC};
+    VERSO_CACHE_WB, VERSO_CACHE_WT, VERSO_CACHE_WC, VERSO_CACHE_UC};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -132,6 +132,20 @@ static void take_parts(unsigned level, unsigned flags)
 TEST(the_parts_of_a_large_leaf_are_what_small_leaves_would_be)
 {
     for_each_leaf(take_parts);
+}
+
+/* pitfall 24: so that nothing is to be moved when a page is split. */
+TEST(a_cache_type_is_the_same_bits_at_every_level_and_no_other_types)
+{
+    for (unsigned level = 0; level <= MMU_LARGE_MAX; level++)
+        for (size_t a = 0; a < COUNT(all_caches); a++)
+            for (size_t b = 0; b < COUNT(all_caches); b++) {
+                pte_raw_t bits = leaf_of(level, VERSO_RW | all_caches[a]).raw ^
+                                 leaf_of(level, VERSO_RW | all_caches[b]).raw;
+                CHECK(bits == (leaf_of(0, VERSO_RW | all_caches[a]).raw ^
+                                  leaf_of(0, VERSO_RW | all_caches[b]).raw));
+                CHECK_EQ(bits == 0, a == b);
+            }
 }
 
 TEST(losing_a_right_needs_a_flush_and_gaining_one_does_not)
@@ -642,6 +656,7 @@ SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
     an_entry_for_a_table_is_a_harmless_leaf_when_the_mirror_shows_it,
     new_rights_leave_frame_cache_type_and_size,
     the_parts_of_a_large_leaf_are_what_small_leaves_would_be,
+    a_cache_type_is_the_same_bits_at_every_level_and_no_other_types,
     losing_a_right_needs_a_flush_and_gaining_one_does_not,
     entries_are_stored_and_exchanged_whole,
     the_geometry_covers_the_address_space_and_the_mirror_is_not_last,

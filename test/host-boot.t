@@ -25,9 +25,15 @@ check() {
     fi
 }
 
-[ "$only" != '' ] || echo 1..21
+[ "$only" != '' ] || echo 1..23
 check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
 check fixed-device harness '0 failed' 'so is one of what is no memory'
+check fixed-device paging/what_a_fixed \
+    '^ok 1 - paging: what a fixed mapping maps is not mapped with another cache type$' \
+    'whose cache type no other mapping of it may contradict'
+check fixed-devices harness \
+    '^Bail out! paging: cache type of fixed mapping odd, frame 0x9020, 1 pages: no memory, 16 ranges$' \
+    'more devices than there are ranges of cache types are refused'
 check fixed-in-heap harness \
     '^Bail out! paging: fixed mapping odd at 0x6ffff000, 65536 bytes, meets the heap 0x70000000' \
     'a fixed mapping that reaches into the heap is refused'

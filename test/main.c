@@ -28,10 +28,12 @@
 #define SUITES(X)                                                              \
     X(harness)                                                                 \
     X(conformance)                                                             \
+    X(x86)                                                                     \
     X(um)                                                                      \
     X(util)                                                                    \
     X(frame)                                                                   \
     X(paging)                                                                  \
+    X(space)                                                                   \
     X(back)                                                                    \
     X(node)                                                                    \
     X(pagemap)                                                                 \

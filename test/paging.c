@@ -103,6 +103,12 @@ static pfn_t frame_get(void)
     return pfn;
 }
 
+/* Frames that are no RAM. */
+static void set_range(pfn_t first, size_t pages, unsigned cache)
+{
+    CHECK_OK(verso_cache_set_range(first, pages, cache));
+}
+
 /* Two frames whose first words say which they are. */
 static void two_frames(pfn_t frame[2])
 {
@@ -168,14 +174,17 @@ TEST(every_right_and_cache_type_is_told_as_it_was_declared)
 {
     static const unsigned flags[] = {0, VERSO_READ, VERSO_RW, VERSO_RX,
         VERSO_RW | VERSO_USER, VERSO_RW | VERSO_EXEC | VERSO_WX,
-        VERSO_RW | VERSO_CACHE_UC, VERSO_READ | VERSO_CACHE_WT};
+        VERSO_RW | VERSO_CACHE_UC, VERSO_RW | VERSO_CACHE_WC,
+        VERSO_READ | VERSO_CACHE_WT};
     struct verso_mapping m;
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        set_range(NOWHERE, 1, flags[i] & VERSO_CACHE_MASK);
         CHECK_OK(verso_map(window(), NOWHERE, 1, flags[i]));
         CHECK_OK(verso_query(window(), &m));
         CHECK_EQ(m.flags, flags[i]);
         CHECK_EQ((m.state & VERSO_MAPPED_PRESENT) != 0, flags[i] != 0);
         CHECK_OK(verso_unmap(window(), 1));
+        set_range(NOWHERE, 1, VERSO_CACHE_WB);
     }
 }
 
@@ -544,6 +553,13 @@ TEST(the_mirror_and_the_last_page_are_refused)
     CHECK(test_state_hash() == before);
 }
 
+/* Is the page at va for user spaces? */
+static bool is_users(vaddr_t va)
+{
+    const struct verso_boot *boot = machine_boot();
+    return va - boot->user_start < boot->user_pages << VERSO_PAGE_SHIFT;
+}
+
 TEST(the_hole_between_the_halves_of_the_address_space_is_refused)
 {
     if (geometry_va_bits() == 8 * sizeof(vaddr_t))
@@ -568,11 +584,12 @@ TEST(the_hole_between_the_halves_of_the_address_space_is_refused)
     }
     CHECK(test_state_hash() == before);
     CHECK_OK(verso_unmap(window(), 1));
-    CHECK_OK(verso_map(last, NOWHERE, 1, VERSO_RW));
+    const bool ours = !is_users(last); /* space.c maps what is theirs */
+    CHECK(!ours || verso_map(last, NOWHERE, 1, VERSO_RW) == VERSO_OK);
     CHECK_OK(verso_map(upper, NOWHERE, 1, VERSO_RW));
     CHECK(!verso_check || verso_check() == NULL);
     CHECK_EQ(verso_query(last + VERSO_PAGE_SIZE, &m), VERSO_ABSENT);
-    CHECK_OK(verso_unmap(last, 1));
+    CHECK(!ours || verso_unmap(last, 1) == VERSO_OK);
     CHECK_OK(verso_unmap(upper, 1));
 }
 
@@ -698,6 +715,7 @@ TEST(a_list_of_device_frames_is_mapped_uncached)
 {
     const pfn_t devices[] = {NOWHERE, pfn_add(NOWHERE, 7), pfn_add(NOWHERE, 3)};
     struct verso_mapping m;
+    set_range(NOWHERE, 8, VERSO_CACHE_UC);
     CHECK_OK(verso_map_frames(window(), devices, 3, VERSO_RW | VERSO_CACHE_UC));
     for (size_t i = 0; i < 3; i++) {
         CHECK_OK(verso_query(PAGE_AT(i), &m));
@@ -705,6 +723,174 @@ TEST(a_list_of_device_frames_is_mapped_uncached)
         CHECK_EQ(m.flags, VERSO_RW | VERSO_CACHE_UC);
     }
     CHECK_OK(verso_unmap(window(), 3));
+    set_range(NOWHERE, 8, VERSO_CACHE_WB);
+}
+
+/* Frame i is mapped as nothing but `cache`, alone and in a list. */
+static void only_as(pfn_t pfn, unsigned cache)
+{
+    const pfn_t both[] = {pfn, pfn};
+    for (unsigned type = 0; type < 4; type++) {
+        unsigned flags = VERSO_RW | type << VERSO_CACHE_SHIFT;
+        int err = type << VERSO_CACHE_SHIFT == cache ? VERSO_OK : VERSO_DENIED;
+        CHECK_EQ(verso_map(window(), pfn, 1, flags), err);
+        CHECK_OK(verso_unmap(window(), 1));
+        CHECK_EQ(verso_map_frames(window(), both, 2, flags), err);
+        CHECK_OK(verso_unmap(window(), 2));
+    }
+}
+
+TEST(frames_that_are_no_ram_are_mapped_with_the_type_of_their_range)
+{
+    set_range(pfn_add(NOWHERE, 4), 4, VERSO_CACHE_WC);
+    set_range(pfn_add(NOWHERE, 8), 2, VERSO_CACHE_UC);
+    for (size_t i = 0; i < 11; i++)
+        only_as(pfn_add(NOWHERE, i), i < 4    ? VERSO_CACHE_WB
+                                     : i < 8  ? VERSO_CACHE_WC
+                                     : i < 10 ? VERSO_CACHE_UC
+                                              : VERSO_CACHE_WB);
+    /* in a row: no part may differ */
+    uint64_t before = test_state_hash();
+    for (size_t from = 0; from < 11; from++)
+        for (size_t pages = 1; from + pages <= 12; pages++) {
+            bool all = from >= 4 && from + pages <= 8;
+            CHECK_EQ(verso_map(window(), pfn_add(NOWHERE, from), pages,
+                         VERSO_RW | VERSO_CACHE_WC),
+                all ? VERSO_OK : VERSO_DENIED);
+            all = from + pages <= 4 || from >= 10;
+            CHECK_EQ(verso_map(PAGE_AT(TABLE), pfn_add(NOWHERE, from), pages,
+                         VERSO_RW),
+                all ? VERSO_OK : VERSO_DENIED);
+            CHECK_OK(verso_unmap(window(), TABLE + pages));
+        }
+    trim();
+    CHECK(test_state_hash() == before);
+    set_range(NOWHERE, 12, VERSO_CACHE_WB);
+    only_as(pfn_add(NOWHERE, 5), VERSO_CACHE_WB);
+}
+
+/* Mapped twice: the second time as the first, or not at all. */
+TEST(a_large_page_of_frames_of_another_type_is_not_mapped)
+{
+    if (LARGE == 0)
+        SKIP("no large pages");
+    set_range(NOWHERE, LARGE, VERSO_CACHE_WC);
+    CHECK_OK(verso_map(window(), NOWHERE, LARGE, VERSO_RW | VERSO_CACHE_WC));
+    CHECK_EQ(page_size_at(window()), LARGE);
+    CHECK_EQ(verso_map(PAGE_AT(LARGE), NOWHERE, LARGE, VERSO_RW), VERSO_DENIED);
+    CHECK_EQ(verso_map(PAGE_AT(LARGE), pfn_add(NOWHERE, LARGE - 1), 1,
+                 VERSO_RW | VERSO_CACHE_UC),
+        VERSO_DENIED);
+    CHECK_EQ(verso_map(
+                 PAGE_AT(LARGE), NOWHERE, 2 * LARGE, VERSO_RW | VERSO_CACHE_WC),
+        VERSO_DENIED);
+    CHECK_OK(
+        verso_map(PAGE_AT(LARGE), NOWHERE, LARGE, VERSO_READ | VERSO_CACHE_WC));
+    CHECK_OK(verso_unmap(window(), 2 * LARGE));
+    set_range(NOWHERE, LARGE, VERSO_CACHE_WB);
+}
+
+TEST(a_large_page_that_is_split_keeps_its_cache_type)
+{
+    if (LARGE == 0)
+        SKIP("no large pages");
+    for (unsigned type = 1; type < 4; type++) {
+        unsigned cache = type << VERSO_CACHE_SHIFT;
+        set_range(NOWHERE, LARGE, cache);
+        CHECK_OK(verso_map(window(), NOWHERE, LARGE, VERSO_RW | cache));
+        CHECK_OK(verso_protect(PAGE_AT(5), 1, VERSO_READ));
+        CHECK_EQ(page_size_at(window()), 1);
+        for (size_t i = 0; i < LARGE; i++)
+            if (!CHECK_EQ(flags_at(PAGE_AT(i)),
+                    (i == 5 ? VERSO_READ : VERSO_RW) | cache))
+                break;
+        CHECK_OK(verso_unmap(window(), LARGE));
+        set_range(NOWHERE, LARGE, VERSO_CACHE_WB);
+    }
+}
+
+TEST(a_range_has_one_cache_type_and_a_refused_one_changes_none)
+{
+    const size_t array = machine_boot()->frame_count;
+    const pfn_t top =
+        pfn_make((uint32_t)((verso_phys_t)-1 >> VERSO_PAGE_SHIFT));
+    const pfn_t wc = pfn_add(NOWHERE, 4);
+    set_range(wc, 4, VERSO_CACHE_WC);
+    set_range(wc, 4, VERSO_CACHE_WC); /* as it is */
+    for (size_t i = 1; i < 8; i++)
+        CHECK_EQ(verso_cache_set_range(pfn_add(NOWHERE, i), 4, VERSO_CACHE_UC),
+            VERSO_EXISTS);
+    CHECK_EQ(verso_cache_set_range(wc, 0, VERSO_CACHE_UC), VERSO_BAD_ARG);
+    CHECK_EQ(verso_cache_set_range(wc, 1, VERSO_CACHE_UC | 1), VERSO_BAD_ARG);
+    CHECK_EQ(verso_cache_set_range(wc, 1, VERSO_CACHE_MASK), VERSO_BAD_ARG);
+    CHECK_EQ(verso_cache_set_range(top, 2, VERSO_CACHE_UC), VERSO_BAD_ARG);
+    CHECK_EQ(verso_cache_set_range(NOWHERE, ~(size_t)0, VERSO_CACHE_UC),
+        VERSO_BAD_ARG);
+    CHECK_EQ(
+        verso_cache_set_range(pfn_make((uint32_t)array - 1), 2, VERSO_CACHE_UC),
+        VERSO_BAD_ARG);
+    set_range(top, 1, VERSO_CACHE_UC);
+    only_as(top, VERSO_CACHE_UC);
+    set_range(top, 1, VERSO_CACHE_WB);
+    for (size_t i = 0; i < 12; i++)
+        only_as(pfn_add(NOWHERE, i),
+            i >= 4 && i < 8 ? VERSO_CACHE_WC : VERSO_CACHE_WB);
+    set_range(pfn_add(NOWHERE, 5), 1, VERSO_CACHE_WB); /* a hole */
+    set_range(pfn_add(NOWHERE, 5), 1, VERSO_CACHE_UC);
+    for (size_t i = 4; i < 8; i++)
+        only_as(pfn_add(NOWHERE, i), i == 5 ? VERSO_CACHE_UC : VERSO_CACHE_WC);
+    set_range(NOWHERE, 12, VERSO_CACHE_WB);
+}
+
+/* As many ranges as there is room for, every second frame: returns how many. */
+static size_t fill_ranges(void)
+{
+    size_t count = 0;
+    while (verso_cache_set_range(
+               pfn_add(NOWHERE, 2 * count), 1, VERSO_CACHE_UC) == VERSO_OK)
+        count++;
+    return count;
+}
+
+TEST(ranges_that_meet_are_one_and_too_many_are_refused)
+{
+    const size_t room = fill_ranges();
+    CHECK(room > 0 && room <= VERSO_CACHE_RANGES);
+    CHECK_EQ(
+        verso_cache_set_range(pfn_add(NOWHERE, 2 * room), 1, VERSO_CACHE_WC),
+        VERSO_NO_MEMORY);
+    only_as(pfn_add(NOWHERE, 2 * room), VERSO_CACHE_WB);
+    /* the gap between two makes them one */
+    set_range(pfn_add(NOWHERE, 1), 1, VERSO_CACHE_UC);
+    set_range(pfn_add(NOWHERE, 2 * room), 1, VERSO_CACHE_WC);
+    /* and a hole in one makes them two, for which there is no room */
+    CHECK_EQ(verso_cache_set_range(pfn_add(NOWHERE, 1), 1, VERSO_CACHE_WB),
+        VERSO_NO_MEMORY);
+    only_as(pfn_add(NOWHERE, 1), VERSO_CACHE_UC);
+    set_range(NOWHERE, 2 * room, VERSO_CACHE_UC); /* all of them one */
+    for (size_t i = 0; i < 2 * room; i++)
+        only_as(pfn_add(NOWHERE, i), VERSO_CACHE_UC);
+    set_range(NOWHERE, 2 * room + 1, VERSO_CACHE_WB);
+    CHECK_EQ(fill_ranges(), room);
+    set_range(NOWHERE, 2 * room, VERSO_CACHE_WB);
+}
+
+/* host-boot.t has a machine where one is no RAM. */
+TEST(what_a_fixed_mapping_maps_is_not_mapped_with_another_cache_type)
+{
+    const struct verso_boot *boot = machine_boot();
+    size_t found = 0;
+    for (size_t i = 0; i < boot->fixed_count; i++) {
+        const struct verso_fixed *fixed = &boot->fixed[i];
+        const uint64_t last =
+            (fixed->pa + fixed->bytes - 1) >> VERSO_PAGE_SHIFT;
+        unsigned cache = fixed->flags & VERSO_CACHE_MASK;
+        found += cache != VERSO_CACHE_WB;
+        if (cache != VERSO_CACHE_WB)
+            only_as(pfn_make((uint32_t)last), cache);
+    }
+    if (found == 0)
+        SKIP("no fixed mapping that is not write-back");
 }
 
 TEST(a_freed_frame_is_write_back_again)
@@ -760,7 +946,7 @@ static vaddr_t lonely(void)
 {
     if (geometry_levels() == 2)
         return window();
-    return ((vaddr_t)1 << (geometry_va_bits() - 1)) - VERSO_PAGE_SIZE;
+    return -((vaddr_t)1 << (geometry_va_bits() - 2)) - VERSO_PAGE_SIZE;
 }
 
 /* pitfall 41: as many spares are kept as a page takes. */
@@ -1398,7 +1584,7 @@ static uint32_t flush_a_page(void)
 static volatile uint32_t *flush_counter(void)
 {
     volatile uint32_t *word = (volatile uint32_t *)(void *)verso_space_kernel();
-    for (size_t i = 0; i < 64; i++) {
+    for (size_t i = 0; i < 128; i++) {
         uint32_t before = word[i], flush = flush_a_page();
         if (word[i] == before + 1 && flush == word[i])
             return &word[i];
@@ -1449,7 +1635,7 @@ TEST(a_cache_type_that_does_not_exist_is_not_mapped)
     list[0] = NOWHERE;
     for (unsigned type = 0; type < 8; type++) {
         unsigned flags = VERSO_RW | type << VERSO_CACHE_SHIFT;
-        if (type == 0 || type == 1 || type == 3)
+        if (type < 4)
             continue;
         CHECK_EQ(verso_map(window(), NOWHERE, 1, flags), VERSO_BAD_ARG);
         CHECK_EQ(verso_map_frames(window(), list, 1, flags), VERSO_BAD_ARG);
@@ -1518,6 +1704,12 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_frame_is_mapped_with_the_cache_type_it_has_or_not_at_all,
     frames_in_a_row_are_not_mapped_if_one_has_another_cache_type,
     a_list_of_device_frames_is_mapped_uncached,
+    frames_that_are_no_ram_are_mapped_with_the_type_of_their_range,
+    a_large_page_of_frames_of_another_type_is_not_mapped,
+    a_large_page_that_is_split_keeps_its_cache_type,
+    a_range_has_one_cache_type_and_a_refused_one_changes_none,
+    ranges_that_meet_are_one_and_too_many_are_refused,
+    what_a_fixed_mapping_maps_is_not_mapped_with_another_cache_type,
     a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
     tables_go_with_their_last_page,
     a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once,

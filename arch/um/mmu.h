@@ -61,8 +61,40 @@ static inline bool mmu_has_global(void)
     return um_has_global();
 }
 
+/* All cache types are only compared. */
+static inline void mmu_cache_init(void)
+{
+}
+
 static inline void mmu_root_load(pfn_t root)
 {
+    um_root_load(pfn_nr(root));
+}
+
+/* TEMPORARY until the identifiers are merged. */
+static inline bool mmu_has_ids(void)
+{
+    return false;
+}
+
+static inline bool mmu_has_invalidate_id(void)
+{
+    return false;
+}
+
+static inline void mmu_invalidate_id(unsigned id, vaddr_t va)
+{
+    (void)id, (void)va;
+}
+
+static inline void mmu_invalidate_id_all(unsigned id)
+{
+    (void)id;
+}
+
+static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
+{
+    (void)id, (void)keep;
     um_root_load(pfn_nr(root));
 }
 

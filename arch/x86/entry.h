@@ -12,8 +12,14 @@
  *   above:    the frame; of a large page the low bits of it are 0
  *   bit 63 NX, of entries that have it: set in a leaf where X is not
  *
- * No leaf has bit 7 at level 0 (PAT), no table entry has bit 8: the same word
- * is read as a leaf through the mirror, where it would mean "global".
+ * PCD and PWT choose one of four cache types, in the order of VERSO_CACHE_*:
+ * write-back, write-through, PCD alone write-combining, uncached (SDM vol. 3A,
+ * 4.9.2, 11.12). The machine is told so by mmu.h; one that cannot be told takes
+ * PCD alone for uncached. So no leaf needs its PAT bit, which is bit 7 at level
+ * 0 and bit 12 above, and would have to move when a page is split.
+ *
+ * No table entry has bit 8: the same word is read as a leaf through the
+ * mirror, where it would mean "global"; nor bit 7.
  */
 #ifndef VERSO_ARCH_ENTRY_H
 #define VERSO_ARCH_ENTRY_H
@@ -33,6 +39,10 @@
 #define MMU_LEVEL_SHIFT(level) (VERSO_PAGE_SHIFT + MMU_BITS * (level))
 #define MMU_LEVEL_PAGES(level) ((size_t)1 << (MMU_BITS * (level)))
 #define MMU_VA_BITS(levels)    MMU_LEVEL_SHIFT(levels)
+
+#ifndef MMU_IDS
+#define MMU_IDS 0u
+#endif
 
 struct pte {
     pte_raw_t raw;
@@ -86,8 +96,8 @@ static inline pfn_t pte_pfn(struct pte e)
 #define PTE_FLAGS  (PTE_RIGHTS | PTE_CACHE | PTE_X | PTE_E)
 _Static_assert(VERSO_READ == PTE_P && VERSO_WRITE == PTE_W &&
                    VERSO_USER == PTE_U && VERSO_CACHE_WT == PTE_PWT &&
-                   VERSO_CACHE_UC == PTE_CACHE && VERSO_EXEC == PTE_X &&
-                   VERSO_WX == PTE_E,
+                   VERSO_CACHE_WC == PTE_PCD && VERSO_CACHE_UC == PTE_CACHE &&
+                   VERSO_EXEC == PTE_X && VERSO_WX == PTE_E,
     "rights and cache type stay where they are");
 
 /* Rights and cache type (types.h) to bits, without a frame. Any right makes
@@ -169,6 +179,17 @@ static inline bool pte_is_accessed(struct pte e)
 static inline bool pte_is_dirty(struct pte e)
 {
     return (e.raw & PTE_D) != 0;
+}
+
+/* Accessed and dirty, as bits; and the entry with those set, too. */
+static inline pte_raw_t pte_use(struct pte e)
+{
+    return e.raw & (PTE_A | PTE_D);
+}
+
+static inline struct pte pte_with_use(struct pte e, pte_raw_t use)
+{
+    return (struct pte){e.raw | use};
 }
 
 static inline struct pte pte_without_use(struct pte e)

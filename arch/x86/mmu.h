@@ -16,8 +16,14 @@
 #define X86_EFER     0xc0000080u
 #define X86_EFER_NXE 0x00000800u
 
+#define X86_CR0_CD   0x40000000u
+#define X86_CR0_NW   0x20000000u
+#define X86_PAT      0x00000277u /* IA32_PAT */
+#define X86_PAT_OURS 0x00010406u /* its low half: WB, WT, WC, UC */
+
 #define X86_CPUID_PSE 0x00000008u /* CPUID 1, EDX */
 #define X86_CPUID_PGE 0x00002000u
+#define X86_CPUID_PAT 0x00010000u
 #define X86_CPUID_1G  0x04000000u /* CPUID 0x80000001, EDX */
 
 /* One load, wherever it is addressed: a volatile one costs the compiler an
@@ -115,21 +121,71 @@ static inline bool mmu_has_large(unsigned level)
            (level == 2 && (x86_features(0x80000001u) & X86_CPUID_1G) != 0);
 }
 
+static inline uint64_t x86_msr(uint32_t number)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void x86_msr_set(uint32_t number, uint64_t value)
+{
+    __asm__ volatile(
+        "wrmsr"
+        :
+        : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(number)
+        : "memory");
+}
+
+static inline uintptr_t x86_cr0(void)
+{
+    uintptr_t cr0;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    return cr0;
+}
+
+static inline void x86_cr0_set(uintptr_t cr0)
+{
+    __asm__ volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
+}
+
+/* Changes the page attribute table while no cache holds anything that it gave
+ * another type: as MTRRs are changed (SDM vol. 3A, 11.12.4, 11.11.8), but that
+ * those stay. Interrupts are off. */
+static inline void x86_pat_set(uint64_t pat)
+{
+    const uintptr_t cr0 = x86_cr0();
+    x86_cr0_set((cr0 | X86_CR0_CD) & ~(uintptr_t)X86_CR0_NW);
+    __asm__ volatile("wbinvd" : : : "memory");
+    mmu_invalidate_all();
+    x86_msr_set(X86_PAT, pat);
+    __asm__ volatile("wbinvd" : : : "memory");
+    mmu_invalidate_all();
+    x86_cr0_set(cr0);
+}
+
+/* Sees to it that PCD alone means write-combining, where the machine can. The
+ * upper half of the table is for entries with a PAT bit, which we have not. Of
+ * every CPU, once, before it loads a root of ours. */
+static inline void mmu_cache_init(void)
+{
+    if ((x86_features(1) & X86_CPUID_PAT) == 0)
+        return;
+    const uint64_t pat = x86_msr(X86_PAT);
+    if ((uint32_t)pat != X86_PAT_OURS)
+        x86_pat_set((pat & 0xffffffff00000000u) | X86_PAT_OURS);
+}
+
 /* Before an entry says "large", or forbids execution, the machine must know
  * that bit. */
 static inline void x86_formats_enable(void)
 {
-    uint32_t low, high;
     if (PTE_NX == 0) {
         if (mmu_has_large(1))
             x86_cr4_set(x86_cr4() | X86_CR4_PSE);
         return;
     }
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(X86_EFER));
-    __asm__ volatile("wrmsr"
-                     :
-                     : "a"(low | X86_EFER_NXE), "d"(high), "c"(X86_EFER)
-                     : "memory");
+    x86_msr_set(X86_EFER, x86_msr(X86_EFER) | X86_EFER_NXE);
 }
 
 static inline bool mmu_has_global(void)
@@ -153,6 +209,36 @@ static inline void mmu_root_load(pfn_t root)
                      : "memory", "cc");
     if (mmu_has_global())
         x86_cr4_set(x86_cr4() | X86_CR4_PGE);
+}
+
+/* TEMPORARY until the identifiers are merged. */
+static inline bool mmu_has_ids(void)
+{
+    return false;
+}
+
+static inline bool mmu_has_invalidate_id(void)
+{
+    return false;
+}
+
+static inline void mmu_invalidate_id(unsigned id, vaddr_t va)
+{
+    (void)id, (void)va;
+}
+
+static inline void mmu_invalidate_id_all(unsigned id)
+{
+    (void)id;
+}
+
+static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
+{
+    (void)id, (void)keep;
+    __asm__ volatile("mov %0, %%cr3"
+                     :
+                     : "r"((uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT)
+                     : "memory");
 }
 
 #endif

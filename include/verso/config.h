@@ -38,6 +38,12 @@
 #define VERSO_FLUSH_CEILING 32
 #endif
 
+/* Ranges of frames outside the array whose cache type is not write-back: a
+ * device of two regions takes two, unless they meet. 1..64. */
+#ifndef VERSO_CACHE_RANGES
+#define VERSO_CACHE_RANGES 16
+#endif
+
 /* Frames kept in front of the buddy lists, and moved at once. */
 #ifndef VERSO_STOCK_HIGH
 #define VERSO_STOCK_HIGH 128
@@ -73,6 +79,8 @@ _Static_assert(VERSO_DEBUG == 0 || VERSO_DEBUG == 1, "VERSO_DEBUG: 0 or 1");
 _Static_assert(VERSO_ZONES >= 1 && VERSO_ZONES <= 4, "VERSO_ZONES: 1..4");
 _Static_assert(VERSO_FLUSH_CEILING >= 1 && VERSO_FLUSH_CEILING <= 512,
     "VERSO_FLUSH_CEILING: 1..512");
+_Static_assert(VERSO_CACHE_RANGES >= 1 && VERSO_CACHE_RANGES <= 64,
+    "VERSO_CACHE_RANGES: 1..64");
 _Static_assert(VERSO_STOCK_BATCH >= 1 && VERSO_STOCK_HIGH >= VERSO_STOCK_BATCH,
     "VERSO_STOCK_HIGH: at least one batch");
 _Static_assert(VERSO_CLASSES_MAX >= 4 && VERSO_CLASSES_MAX <= 100,

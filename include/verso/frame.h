@@ -95,7 +95,7 @@ unsigned verso_frame_owners(pfn_t pfn);
 /*
  * The cache type of a frame, VERSO_CACHE_*: given by its owner while nothing
  * maps it; mapping it with another type is refused. Back to write-back when
- * freed. Frames outside the array have none.
+ * freed. Of frames outside the array: verso_cache_set_range().
  */
 void verso_frame_set_cache(pfn_t pfn, unsigned cache);
 

@@ -28,6 +28,9 @@ struct verso_fixed {
     const char *name;
 };
 
+/* Pages of the window that each CPU needs. */
+#define VERSO_WINDOW_PAGES 6u
+
 /* The pages of the heap, and what else Verso keeps in virtual memory, are in
  * [heap_start, heap_start + heap_pages pages). */
 struct verso_boot {
@@ -55,9 +58,16 @@ struct verso_boot {
     vaddr_t direct_offset;
     uint64_t direct_bytes;
     bool use_direct;
-    /* One page a CPU, outside of everything else, through which frames beyond
-     * direct_bytes are cleared. 0: none, if all frames are direct. */
+    /* VERSO_WINDOW_PAGES a CPU, outside of everything else and in what one
+     * table of the lowest level maps, through which frames beyond direct_bytes
+     * are cleared, and tables of spaces that are not loaded reached. 0: none,
+     * if all frames are direct. */
     vaddr_t window;
+    /* Addresses of user spaces, different ones in each: whole entries of the
+     * root (4 MiB with two levels, 512 GiB with four). 0 pages: there are no
+     * such spaces. */
+    vaddr_t user_start;
+    size_t user_pages;
 
     /* heap */
     vaddr_t heap_start;

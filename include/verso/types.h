@@ -120,10 +120,15 @@ const char *verso_err_name(int err);
 
 #define VERSO_RIGHTS_MASK 0xc07u
 
-/* Cache type of a mapping: one of them in bits 3..5 of the same word. */
+/*
+ * Cache type of a mapping: one of them in bits 3..5 of the same word. Writes to
+ * write-combining memory are gathered and leave in any order: frame buffers.
+ * A machine that has none of it maps it uncached, which is slower and safe.
+ */
 #define VERSO_CACHE_SHIFT 3
 #define VERSO_CACHE_WB    (0u << VERSO_CACHE_SHIFT) /* write-back: memory */
 #define VERSO_CACHE_WT    (1u << VERSO_CACHE_SHIFT) /* write-through */
+#define VERSO_CACHE_WC    (2u << VERSO_CACHE_SHIFT) /* write-combining */
 #define VERSO_CACHE_UC    (3u << VERSO_CACHE_SHIFT) /* uncached: devices */
 #define VERSO_CACHE_MASK  (7u << VERSO_CACHE_SHIFT)
 

@@ -77,6 +77,16 @@ static inline uintptr_t read_cr4(void)
     return value;
 }
 
+#define X86_MSR_PAT   0x277u   /* IA32_PAT */
+#define X86_CPUID_PAT 0x10000u /* CPUID 1, EDX */
+
+static inline uint64_t read_msr(uint32_t number)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+    return (uint64_t)high << 32 | low;
+}
+
 /* What lgdt and lidt want. */
 struct table_pointer {
     uint16_t limit;
@@ -90,7 +100,8 @@ extern char kernel_guard[], kernel_stack[], kernel_stack_top[], kernel_end[];
 /* boot.S -> start.c: the loader's magic number, and where (physical address) it
  * left its information. */
 VERSO_NORETURN void x86_start(uint32_t magic, uintptr_t info);
-extern uint64_t boot_count; /* machine_count(), at the start of boot.S */
+extern uint64_t boot_count;       /* machine_count(), at the start of boot.S */
+extern uint64_t x86_pat_at_start; /* as firmware and loader left it; 0: none */
 void x86_cpuid(uint32_t leaf, uint32_t out[4]); /* EAX, EBX, ECX, EDX */
 
 /* guards.c: machine_guards_users(), and UMIP */

@@ -11,9 +11,12 @@
  *
  *     32-bit      64-bit
  *     0x60000000  0x200000000000  test_window(), 64 MiB or 4 GiB
- *     0x98000000  0x200180000000  the page through which paging clears frames
- *     0x70000000  0x247ff0000000  heap, 512 MiB; in 64-bit under two root
- * entries 0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
+ *     0x98000000  0x200180000000  the pages through which paging reaches frames
+ *     0x70000000  0x247ff0000000  heap, 512 MiB; in 64-bit under two entries of
+ *                                 the root
+ *     0x90000000  0x280000000000  user spaces, 128 MiB or 512 GiB; none with
+ *                                 five levels, of which one entry is all
+ *     0x9fc00000  0x300000000000  the mirror, of 4 MiB or 512 GiB
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -34,10 +37,14 @@
 #define TEST_BYTES    0x100000000u
 #define HEAP_START    0x247ff0000000u
 #define PAGING_WINDOW (um_window() + 0x180000000u)
+#define USER_START    0x280000000000u
+#define USER_BYTES    0x008000000000u
 #else
 #define TEST_BYTES    0x04000000u
 #define HEAP_START    (UM_WINDOW + 0x10000000u)
 #define PAGING_WINDOW (um_window() + 0x38000000u)
+#define USER_START    0x90000000u
+#define USER_BYTES    0x08000000u
 #endif
 #define HEAP_PAGES (512u << 20 >> VERSO_PAGE_SHIFT)
 
@@ -49,7 +56,7 @@ void __sanitizer_print_stack_trace(void) __attribute__((weak));
 static struct {
     struct verso_boot boot;
     struct verso_range map[1];
-    struct verso_fixed fixed[2];
+    struct verso_fixed fixed[VERSO_CACHE_RANGES + 1];
     bool in_interrupt, quiet;
     size_t ram_bytes;
     char *captured; /* NULL: what is printed goes to stdout */
@@ -328,6 +335,10 @@ static void boot_fill(size_t ram_bytes, bool direct)
     boot->direct_bytes = direct ? boot->zone_limit[0] : 0;
     boot->use_direct = direct;
     boot->window = PAGING_WINDOW;
+    if (um_levels() * UM_INDEX_BITS + UM_PAGE_SHIFT <= 48) {
+        boot->user_start = USER_START;
+        boot->user_pages = USER_BYTES >> VERSO_PAGE_SHIFT;
+    }
     boot->heap_start = HEAP_START;
     boot->heap_pages = HEAP_PAGES;
     if (verso_frame_place(boot, UM_RAM_START) != 0)
@@ -356,6 +367,15 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         host.fixed[0].pa = (uint64_t)1 << (sizeof(verso_phys_t) == 4 ? 32 : 44);
     if (strcmp(how, "fixed-device") == 0)
         host.fixed[0].pa = UM_RAM_START + 2 * ram_bytes;
+    for (size_t i = 0; i <= VERSO_CACHE_RANGES; i++)
+        if (strcmp(how, "fixed-devices") == 0) {
+            host.fixed[i] = host.fixed[0];
+            host.fixed[i].bytes = VERSO_PAGE_SIZE;
+            host.fixed[i].va += i * VERSO_PAGE_SIZE;
+            host.fixed[i].pa =
+                UM_RAM_START + 2 * ram_bytes + 2 * i * VERSO_PAGE_SIZE;
+            boot->fixed_count = i + 1;
+        }
     if (strcmp(how, "fixed-too-long") == 0)
         host.fixed[0].bytes = UINT64_MAX - (VERSO_PAGE_SIZE - 1);
     if (strcmp(how, "fixed-cache-7") == 0)
@@ -427,6 +447,7 @@ static void config_windows(struct um_config *config)
     config->window[1] =
         (struct um_range){HEAP_START, (size_t)HEAP_PAGES << VERSO_PAGE_SHIFT};
     config->window[2] = (struct um_range){UM_MIRROR_SLOT * slot, slot};
+    config->window[3] = (struct um_range){USER_START, USER_BYTES};
 }
 
 void glue_start_machine(void)

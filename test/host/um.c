@@ -308,6 +308,32 @@ TEST(words_that_are_not_known_are_refused)
     temper(NULL);
 }
 
+/* pitfall 24: Verso refuses it, so that it takes a store of one's own. */
+TEST(a_frame_that_is_cached_with_two_cache_types_is_found)
+{
+    const um_entry_t uncached = UM_ENTRY_CACHE;
+    const vaddr_t second = window() + VERSO_PAGE_SIZE;
+    temper("");
+    pfn_t pfn = page_start(VERSO_RW);
+    CHECK_OK(verso_map(second, pfn, 1, VERSO_READ));
+    (void)*word_at(second);
+    CHECK_EQ(audit(), 0); /* other rights are no other type */
+    um_store(entry_of(second), *entry_of(second) | uncached);
+    um_invalidate(second);
+    CHECK_EQ(audit(), 0); /* nobody has used it */
+    (void)*word_at(second);
+    CHECK_EQ(audit(), 1);
+    CHECK(found[0].aliased);
+    CHECK_EQ((found[0].cached ^ found[0].stored) & UM_ENTRY_CACHE, uncached);
+    CHECK_EQ(found[0].cached & UM_ENTRY_FRAME, FRAME_OF(pfn));
+    CHECK_EQ(found[0].va ^ found[0].other, window() ^ second);
+    CHECK_EQ(audit(), 0); /* told once */
+    um_store(entry_of(second), *entry_of(second) & ~uncached);
+    um_invalidate(second);
+    CHECK_OK(verso_unmap(second, 1));
+    page_end(pfn);
+}
+
 SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     an_invalidation_in_time_leaves_nothing_to_be_found,
     a_right_that_was_lost_is_stale_and_one_that_was_gained_is_not,
@@ -320,4 +346,5 @@ SUITE(um, a_frame_changed_without_an_invalidation_is_found_with_its_store,
     a_split_is_flushed_before_its_table_is_read_through_the_mirror,
     rights_of_a_large_page_are_lowered_in_the_mirror_too,
     a_walk_through_a_frame_that_is_no_table_is_a_machine_check,
+    a_frame_that_is_cached_with_two_cache_types_is_found,
     words_that_are_not_known_are_refused);

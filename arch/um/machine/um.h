@@ -120,8 +120,10 @@ struct um_stale {
     unsigned level;      /* of the entry that changed; 0: of pages */
     bool upper;          /* a cached entry for a table: */
     unsigned upper_of;   /* of this level */
+    bool aliased;        /* cached with another cache type as well: */
+    uintptr_t other;     /* at this page */
     um_entry_t cached;   /* as it was: frame, rights of all levels together */
-    um_entry_t stored;   /* the entry to blame now */
+    um_entry_t stored;   /* the entry to blame now; or what the other has */
     bool is_known;       /* a recent store changed it: */
     size_t ago;          /* how many entry stores ago; 0: the last one */
     um_entry_t from, to; /* it replaced this by that */
@@ -131,7 +133,8 @@ struct um_stale {
 
 /* Compares all that is cached with the tables; call it where no invalidation
  * is outstanding. Weaker rights than stored are not stale, nor is accessed;
- * global and dirty are, where the tables do not say so any more.
+ * global and dirty are, where the tables do not say so any more. Then the pages
+ * are compared with each other: two of one frame have one cache type.
  * Each finding is given to `report` (um_audit_print, or NULL), and dropped.
  * Returns their number. */
 size_t um_audit(void (*report)(const struct um_stale *stale));

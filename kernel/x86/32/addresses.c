@@ -14,6 +14,7 @@
  *                      R W      kernel: stack; modules; the frame array
  *     identity end     up to here Paddr == Vaddr. Modules above it have a
  *                      mapping of their own
+ *     0x50000000       user spaces: different in each
  *     0x60000000       ../../pages.c: the kernel's own tables (replay's)
  *     0x70000000       the tests'
  *     0x80000000       Verso's heap
@@ -25,6 +26,7 @@
  */
 #include "../x86.h"
 
+#define USER_START   0x50000000u
 #define OWN_WINDOW   0x60000000u
 #define TEST_WINDOW  0x70000000u
 #define HEAP_START   0x80000000u
@@ -33,7 +35,7 @@
 #define WINDOW_END   0xb0000u
 #define ZONE_0_END   0x1000000u  /* what ISA devices reach */
 #define DIRECT_MAX   0x40000000u /* 1 GiB */
-#define IDENTITY_MAX 0x60000000u
+#define IDENTITY_MAX USER_START
 
 /* Identity: [start, end), which may be empty. */
 static void identity_fix(
@@ -100,6 +102,8 @@ void machine_layout(void)
     layout.zone_limit[0] = layout.use_direct ? identity_end : ZONE_0_END;
     layout.direct_bytes = identity_end;
     layout.window = WINDOW;
+    layout.user_start = USER_START;
+    layout.user_pages = (OWN_WINDOW - USER_START) >> VERSO_PAGE_SHIFT;
     layout.heap_start = HEAP_START;
     layout.heap_pages = (HEAP_END - HEAP_START) >> VERSO_PAGE_SHIFT;
 }

@@ -3,7 +3,7 @@
  * addresses.c - how the 64-bit kernel divides addresses. All are in the upper
  * half, and so far up that they are the same with four and with five levels:
  *
- *     0                 nothing: the lower half is for users; NULL faults
+ *     0                 the lower half: user spaces, different in each
  *     ffff8000 00000000 all RAM, at a fixed distance from its physical address:
  *                         R W   without the kernel's image
  *                         R W   text screen, BIOS: uncached
@@ -88,6 +88,17 @@ static uint64_t ram_fix(void)
     return end;
 }
 
+static bool has_five_levels(void)
+{
+    return (read_cr4() & CR4_LA57) != 0;
+}
+
+/* The lower half. */
+static uint64_t user_bytes(void)
+{
+    return (uint64_t)1 << (has_five_levels() ? 56 : 47);
+}
+
 void machine_layout(void)
 {
     const char *accessor = machine_option("accessor");
@@ -108,17 +119,14 @@ void machine_layout(void)
             (unsigned long long)layout.direct_bytes,
             (unsigned long long)frames_end);
     layout.zone_limit[0] = EARLY_END;
+    layout.user_start = 0;
+    layout.user_pages = user_bytes() >> VERSO_PAGE_SHIFT;
     layout.heap_start = HEAP_START;
     layout.heap_pages = HEAP_BYTES >> VERSO_PAGE_SHIFT;
 }
 
 void machine_started(void)
 {
-}
-
-static bool has_five_levels(void)
-{
-    return (read_cr4() & CR4_LA57) != 0;
 }
 
 const char *x86_kind(void)
