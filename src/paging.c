@@ -747,12 +747,14 @@ static void flush_add_upper(
 }
 
 /* Each page of the batch by itself. `id`: of a space that is not loaded. */
-static void flush_pages(const struct flush *batch, const unsigned *id)
+ALWAYS_INLINE void flush_pages(
+    const struct flush *batch, const unsigned *id)
 {
     paging.invalidations += batch->total;
     for (unsigned r = 0; r < batch->ranges; r++) {
         const struct flush_range *range = &batch->range[r];
         vaddr_t va = range->va;
+        UNROLL_4
         for (size_t left = range->count; left > 0; left--) {
             if (id == NULL)
                 mmu_invalidate(va);
@@ -1127,15 +1129,15 @@ ALWAYS_INLINE int range_check(
     return 0;
 }
 
-/* The same for one page. */
-ALWAYS_INLINE int page_check(const struct space *space, vaddr_t va)
+/* The same for one page of the kernel's. */
+ALWAYS_INLINE int page_check(vaddr_t va)
 {
-    if (!is_page_aligned(va) || !is_address_of(space, va))
+    if (!is_page_aligned(va) || !is_address_of(&paging.kernel, va))
         return VERSO_BAD_ARG;
     if (va > UINTPTR_MAX - VERSO_PAGE_SIZE ||
-        (va >= paging.mirror_first && va <= paging.mirror_last) ||
-        (va >= paging.window && va < paging.window_end) ||
-        (va >= paging.user_first && va <= paging.user_last) != space->is_user)
+        (va <= paging.mirror_last && va >= paging.mirror_first) ||
+        (va < paging.window_end && va >= paging.window) ||
+        (va <= paging.user_last && va >= paging.user_first))
         return VERSO_DENIED;
     return 0;
 }
@@ -1262,13 +1264,16 @@ ALWAYS_INLINE void source_store(struct map_state *m, struct pte *entry,
         s->list = list + count;
     } else if (s->chained) {
         uint32_t owner = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
+        struct frame *const frames = paging.frames;
+        pfn_t pfn = s->first;
         UNROLL_4
         for (size_t i = 0; i < count; i++) {
-            struct frame *frame = frame_get(s->first);
-            pte_store(&entry[i], pte_leaf(s->first, bits));
-            s->first = pfn_make(frame->link);
+            struct frame *frame = &frames[pfn_nr(pfn)];
+            pte_store(&entry[i], pte_leaf(pfn, bits));
+            pfn = pfn_make(frame->link);
             frame->link = owner++;
         }
+        s->first = pfn;
     } else {
         struct pte e = pte_leaf(s->first, bits);
         UNROLL_4
@@ -1368,18 +1373,20 @@ static void map_commit(
 
 /* All in one table that is there: nothing can be short. */
 static NO_INLINE int map_run(
-    struct space *space, struct pte *entry, const struct map_state *m)
+    struct space *space, struct place p, const struct map_state *m)
 {
+    struct frame *table = frame_get(pte_pfn(p.above));
     struct map_state plan = *m;
-    if (any_live(space, 0, m->va, m->pages))
-        return VERSO_EXISTS;
+    for (size_t i = 0; table->live > 0 && i < m->pages; i++)
+        if (pte_is_live(pte_load(&p.entry[i])))
+            return VERSO_EXISTS;
     if (!source_skip(&plan, m->pages))
         return VERSO_DENIED;
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
-    live_add(space, 0, m->va, m->pages);
+    table->live = (uint16_t)(table->live + m->pages);
     plan = *m;
-    source_store(&plan, entry, m->pages, 0, space->global);
+    source_store(&plan, p.entry, m->pages, 0, space->global);
     return 0;
 }
 
@@ -1392,7 +1399,7 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
         idle_drop(space); /* a large page may take its place */
     struct place p = find_place(space, m->va);
     if (is_one_run(p, m->va, m->pages))
-        return map_run(space, p.entry, m);
+        return map_run(space, p, m);
     int err = map_plan(space, *m, &needed);
     if (err == 0)
         err = tables_take(space, needed, &tables);
@@ -1417,6 +1424,8 @@ ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
         allow_user(space, m->va);
     live_add(space, 0, m->va, 1);
     pte_store(p.entry, leaf_of(space, pfn, 0, m->flags));
+    if (m->source.chained)
+        frame_get(pfn)->link = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
     return 0;
 }
 
@@ -1439,30 +1448,34 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
 static NO_INLINE int map_frame_other(
     struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
 {
-    const struct map_state m = {va, 1, flags, {NULL, pfn, true}};
-    return map_many(space, &m);
+    const struct paging_source source = {NULL, pfn, true};
+    return verso_i_paging_map(space, va, 1, flags, &source);
 }
 
 int verso_i_paging_map_frame(
     struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
 {
-    int err = page_check(space, va);
+    if (unlikely(space->is_user || (flags & VERSO_USER) != 0))
+        return map_frame_other(space, va, pfn, flags);
+    int err = page_check(va);
     if (err == 0 && rights_are_refused(flags))
         err = VERSO_DENIED;
     if (err != 0)
         return err;
-    space_lock(space);
+    lock_take(&space->lock);
     const struct place p = find_place(space, va);
-    if (unlikely(p.level > 0 || (flags & VERSO_USER) != 0)) {
-        err = map_frame_other(space, va, pfn, flags);
-    } else if (pte_is_live(p.e)) {
+    if (unlikely(p.level > 0)) {
+        lock_drop(&space->lock);
+        return map_frame_other(space, va, pfn, flags);
+    }
+    if (pte_is_live(p.e)) {
         err = VERSO_EXISTS;
     } else {
         frame_get(pte_pfn(p.above))->live++;
         pte_store(p.entry, leaf_of(space, pfn, 0, flags));
         frame_get(pfn)->link = (uint32_t)(va >> VERSO_PAGE_SHIFT);
     }
-    space_unlock(space);
+    lock_drop(&space->lock);
     return err;
 }
 
@@ -1484,34 +1497,39 @@ struct cleared {
 };
 
 /* Clears `count` entries of a table, and chains the frames they had: from the
- * end, for frames in a row are freed fastest if the chain goes up with them. */
+ * end, for frames in a row are freed fastest if the chain goes up with them.
+ * Holes, and frames that are not in the array, are what is counted. */
 ALWAYS_INLINE void clear_run(
     struct pte *entry, size_t count, struct cleared *out, bool collect)
 {
     struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
-    size_t i = count, first = 0, last, live = 0, collected = 0;
+    size_t first = 0, last, holes = 0, foreign = 0;
     uint32_t chain = pfn_nr(out->frames.first);
-    while (i > 0 && !pte_is_live(pte_load(&entry[i - 1])))
-        i--;
-    last = i - 1;
+    while (count > 0 && !pte_is_live(pte_load(&entry[count - 1])))
+        count--;
+    last = count - 1;
+    while (first < count && !pte_is_live(pte_load(&entry[first])))
+        first++;
     UNROLL_4
-    while (i-- > 0) {
-        struct pte e = pte_load(&entry[i]);
-        if (!pte_is_live(e))
+    for (struct pte *at = entry + count; at > entry + first;) {
+        struct pte e = pte_load(--at);
+        if (unlikely(!pte_is_live(e))) {
+            holes++;
             continue;
-        pte_store(&entry[i], (struct pte){0});
-        first = i;
-        live++;
+        }
+        pte_store(at, (struct pte){0});
         uint32_t nr = pfn_nr(pte_pfn(e));
         if (collect && likely(nr < limit)) {
             frames[nr].link = chain;
             chain = nr;
-            collected++;
+        } else {
+            foreign++;
         }
     }
-    *out = (struct cleared){
-        live, first, last, {pfn_make(chain), out->frames.pages + collected}};
+    const size_t live = count - first - holes;
+    *out = (struct cleared){live, first, last,
+        {pfn_make(chain), out->frames.pages + live - foreign}};
 }
 
 /* Unmaps the entries of va's table at `level` up to the end of the range;
@@ -1898,7 +1916,7 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
         return query_other(va, mapping);
     if (likely(space->shown == low))
         done = query_page(va, low, mapping);
-    else if (low != high && space->shown != 0)
+    else if (low != high && !paging.use_direct)
         done = query_page(va, high, mapping);
     lock_drop(&space->lock);
     return likely(done) ? 0 : query_other(va, mapping);
