@@ -791,8 +791,18 @@ static uint32_t take(struct area_map *map,
     return node;
 }
 
+/* There is no memory for a range just taken: it goes back. */
+static NO_INLINE void fill_failed(struct area_map *map, uint32_t node)
+{
+    lock_take(&map->lock);
+    if (area_get(node)->flags & AREA_WORDS)
+        words_clear(map, node);
+    untake(map, node);
+    unlock(map);
+}
+
 /* Memory for a range just taken; on failure the range goes back. */
-static NO_INLINE uint32_t fill(struct area_map *map, uint32_t node)
+static uint32_t fill(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
     size_t pages;
@@ -800,11 +810,7 @@ static NO_INLINE uint32_t fill(struct area_map *map, uint32_t node)
     if (!verso_host_in_interrupt() &&
         verso_back_commit(map->space, va, pages, back_flags(area->flags)) == 0)
         return node;
-    lock_take(&map->lock);
-    if (area->flags & AREA_WORDS)
-        words_clear(map, node);
-    untake(map, node);
-    unlock(map);
+    fill_failed(map, node);
     return NODE_NONE;
 }
 
@@ -923,9 +929,13 @@ void *verso_area_alloc(size_t pages, unsigned flags)
     lock_drop(&map->lock);
     if (unlikely(node == NODE_NONE))
         return alloc_other(pages, flags);
-    if ((flags & VERSO_AREA_BARE) == 0 && fill(map, node) == NODE_NONE)
-        return NULL;
-    return (void *)area_get(node)->start;
+    const struct mem_area *area = area_get(node);
+    if (likely((flags & VERSO_AREA_BARE) != 0 ||
+               verso_back_commit(map->space, area->start, pages,
+                   back_flags(area->flags)) == 0))
+        return (void *)area->start;
+    fill_failed(map, node);
+    return NULL;
 }
 
 /* Of an address that may be no plain area's first page. */

@@ -429,7 +429,7 @@ static NO_INLINE bool stock_empty(uint32_t pages)
 }
 
 /* Takes up to `pages` frames out of the stock, as they are linked. */
-static void stock_take(struct taken *taken, uint32_t pages)
+ALWAYS_INLINE void stock_take(struct taken *taken, uint32_t pages)
 {
     struct frame *const frames = state.frames; /* stores do not change it */
     const uint32_t first = (uint32_t)state.stock.first;
@@ -694,7 +694,8 @@ void verso_frame_free(pfn_t pfn, unsigned order)
 
 /* ---- bulk ---- */
 
-int verso_frame_alloc_bulk(
+/* Many, or the stock has too few. */
+static NO_INLINE int alloc_bulk_other(
     struct verso_chain *chain, size_t pages, unsigned zone)
 {
     struct taken taken = {.pages = 0};
@@ -716,6 +717,23 @@ int verso_frame_alloc_bulk(
     return VERSO_NO_MEMORY;
 }
 
+int verso_frame_alloc_bulk(
+    struct verso_chain *chain, size_t pages, unsigned zone)
+{
+    struct taken taken = {.pages = 0};
+    if (pages > VERSO_STOCK_BATCH || zone != VERSO_ZONE_ANY)
+        return alloc_bulk_other(chain, pages, zone);
+    uintptr_t flags = lock_take_irq(&state.lock);
+    if (likely(pages <= stock_pages()))
+        stock_take(&taken, (uint32_t)pages);
+    lock_drop_irq(&state.lock, flags);
+    if (unlikely(taken.pages == 0))
+        return alloc_bulk_other(chain, pages, zone);
+    frame_at(taken.last)->link = 0;
+    *chain = (struct verso_chain){pfn_make(taken.first), pages};
+    return VERSO_OK;
+}
+
 /* The chain goes on at frame `next`, `pages` further. */
 static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
 {
@@ -726,7 +744,7 @@ static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
 /* Few frames: to the stock, linked as they are, as long as each has one owner
  * and is of the stock's zone. One that is not so is released by itself, and
  * ends it. */
-static void chain_to_stock(struct verso_chain *chain)
+ALWAYS_INLINE void chain_to_stock(struct verso_chain *chain)
 {
     struct frame *const frames = state.frames; /* stores do not change these */
     const uint32_t limit = state.count;
@@ -785,7 +803,8 @@ static NO_INLINE void chain_to_lists(struct verso_chain *chain)
     }
 }
 
-void verso_frame_free_bulk(struct verso_chain *chain)
+/* Many, or some that are not like the others. */
+static NO_INLINE void free_bulk_other(struct verso_chain *chain)
 {
     const bool few = chain->pages <= VERSO_STOCK_BATCH;
     while (chain->pages != 0) {
@@ -799,6 +818,18 @@ void verso_frame_free_bulk(struct verso_chain *chain)
         if (chain->pages == before)
             panic_free(pfn_nr(chain->first));
     }
+    chain->first = PFN_NONE;
+}
+
+void verso_frame_free_bulk(struct verso_chain *chain)
+{
+    if (chain->pages <= VERSO_STOCK_BATCH) {
+        uintptr_t flags = lock_take_irq(&state.lock);
+        chain_to_stock(chain);
+        lock_drop_irq(&state.lock, flags);
+    }
+    if (unlikely(chain->pages != 0))
+        free_bulk_other(chain);
     chain->first = PFN_NONE;
 }
 

@@ -746,9 +746,19 @@ static void flush_add_upper(
     flush_add_mirror(space, batch, va, level);
 }
 
+/* Pages of the lowest level, one by one. */
+ALWAYS_INLINE void invalidate_pages(vaddr_t va, size_t pages)
+{
+    paging.invalidations += pages;
+    UNROLL_4
+    for (; pages > 0; pages--) {
+        mmu_invalidate(va);
+        va += VERSO_PAGE_SIZE;
+    }
+}
+
 /* Each page of the batch by itself. `id`: of a space that is not loaded. */
-ALWAYS_INLINE void flush_pages(
-    const struct flush *batch, const unsigned *id)
+ALWAYS_INLINE void flush_pages(const struct flush *batch, const unsigned *id)
 {
     paging.invalidations += batch->total;
     for (unsigned r = 0; r < batch->ranges; r++) {
@@ -807,6 +817,14 @@ static void table_release(struct space *space, pfn_t table)
         verso_frame_free1(table);
 }
 
+/* The number of a flush. */
+ALWAYS_INLINE uint32_t flush_count(void)
+{
+    if (unlikely(++paging.flush == 0)) /* 0 is "none" */
+        paging.flush = 1;
+    return paging.flush;
+}
+
 /* With one CPU a flush is done when it is submitted. */
 static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
 {
@@ -822,9 +840,7 @@ static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
         space->tables--;
         table_release(space, chain_pop(&batch->tables));
     }
-    if (++paging.flush == 0) /* 0 is "none" */
-        paging.flush = 1;
-    return paging.flush;
+    return flush_count();
 }
 
 uint32_t verso_i_flush_submit(struct space *space, struct flush *batch)
@@ -1129,15 +1145,17 @@ ALWAYS_INLINE int range_check(
     return 0;
 }
 
-/* The same for one page of the kernel's. */
-ALWAYS_INLINE int page_check(vaddr_t va)
+/* The same for pages of the kernel's, less what cannot be. */
+ALWAYS_INLINE int kernel_check(vaddr_t va, size_t pages)
 {
-    if (!is_page_aligned(va) || !is_address_of(&paging.kernel, va))
+    const vaddr_t last = va + ((pages - 1) << VERSO_PAGE_SHIFT);
+    if (!is_page_range(va, pages) || !is_address_of(&paging.kernel, va) ||
+        !is_address_of(&paging.kernel, last) || (intptr_t)(va ^ last) < 0)
         return VERSO_BAD_ARG;
-    if (va > UINTPTR_MAX - VERSO_PAGE_SIZE ||
-        (va <= paging.mirror_last && va >= paging.mirror_first) ||
-        (va < paging.window_end && va >= paging.window) ||
-        (va <= paging.user_last && va >= paging.user_first))
+    if (last > UINTPTR_MAX - VERSO_PAGE_SIZE ||
+        (va <= paging.mirror_last && last >= paging.mirror_first) ||
+        (va < paging.window_end && last >= paging.window) ||
+        (va <= paging.user_last && last >= paging.user_first))
         return VERSO_DENIED;
     return 0;
 }
@@ -1249,6 +1267,23 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
     return !differs;
 }
 
+/* Stores leaves for the first `count` frames of a chain, which are told their
+ * pages, from number `page` on. Returns the frame behind them. */
+ALWAYS_INLINE pfn_t chain_store(
+    struct pte *entry, size_t count, pfn_t pfn, pte_raw_t bits, vaddr_t page)
+{
+    struct frame *const frames = paging.frames;
+    uint32_t owner = (uint32_t)page;
+    UNROLL_4
+    for (const struct pte *end = entry + count; entry != end; entry++) {
+        struct frame *frame = &frames[pfn_nr(pfn)];
+        pte_store(entry, pte_leaf(pfn, bits));
+        pfn = pfn_make(frame->link);
+        frame->link = owner++;
+    }
+    return pfn;
+}
+
 /* Stores `count` leaves, and moves the state over them. */
 ALWAYS_INLINE void source_store(struct map_state *m, struct pte *entry,
     size_t count, unsigned level, bool global)
@@ -1263,17 +1298,8 @@ ALWAYS_INLINE void source_store(struct map_state *m, struct pte *entry,
             pte_store(&entry[i], pte_leaf(list[i], bits));
         s->list = list + count;
     } else if (s->chained) {
-        uint32_t owner = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
-        struct frame *const frames = paging.frames;
-        pfn_t pfn = s->first;
-        UNROLL_4
-        for (size_t i = 0; i < count; i++) {
-            struct frame *frame = &frames[pfn_nr(pfn)];
-            pte_store(&entry[i], pte_leaf(pfn, bits));
-            pfn = pfn_make(frame->link);
-            frame->link = owner++;
-        }
-        s->first = pfn;
+        s->first = chain_store(
+            entry, count, s->first, bits, m->va >> VERSO_PAGE_SHIFT);
     } else {
         struct pte e = pte_leaf(s->first, bits);
         UNROLL_4
@@ -1457,7 +1483,7 @@ int verso_i_paging_map_frame(
 {
     if (unlikely(space->is_user || (flags & VERSO_USER) != 0))
         return map_frame_other(space, va, pfn, flags);
-    int err = page_check(va);
+    int err = kernel_check(va, 1);
     if (err == 0 && rights_are_refused(flags))
         err = VERSO_DENIED;
     if (err != 0)
@@ -1477,6 +1503,38 @@ int verso_i_paging_map_frame(
     }
     lock_drop(&space->lock);
     return err;
+}
+
+/* Not all in one table that is empty, or users come in. */
+static NO_INLINE int map_chain_other(
+    struct space *space, vaddr_t va, size_t pages, pfn_t first, unsigned flags)
+{
+    const struct paging_source source = {NULL, first, true};
+    return verso_i_paging_map(space, va, pages, flags, &source);
+}
+
+int verso_i_paging_map_chain(
+    struct space *space, vaddr_t va, size_t pages, pfn_t first, unsigned flags)
+{
+    if (unlikely(space->is_user || (flags & VERSO_USER) != 0))
+        return map_chain_other(space, va, pages, first, flags);
+    int err = kernel_check(va, pages);
+    if (err == 0 && rights_are_refused(flags))
+        err = VERSO_DENIED;
+    if (err != 0)
+        return err;
+    lock_take(&space->lock);
+    const struct place p = find_place(space, va);
+    struct frame *table = frame_get(pte_pfn(p.above));
+    if (unlikely(!is_one_run(p, va, pages) || table->live != 0)) {
+        lock_drop(&space->lock);
+        return map_chain_other(space, va, pages, first, flags);
+    }
+    table->live = (uint16_t)pages;
+    (void)chain_store(p.entry, pages, first, pte_bits(0, flags, space->global),
+        va >> VERSO_PAGE_SHIFT);
+    lock_drop(&space->lock);
+    return 0;
 }
 
 /* ---- unmap ---- */
@@ -1588,6 +1646,48 @@ int verso_i_paging_unmap(
     }
     space_unlock(space);
     return err;
+}
+
+static NO_INLINE uint32_t release_other(
+    struct space *space, vaddr_t va, size_t pages, struct verso_chain *frames)
+{
+    struct flush batch;
+    verso_i_flush_init(&batch, true);
+    int err = verso_i_paging_unmap(space, va, pages, &batch);
+    VERSO_VERIFY(err == 0, "paging: release of %p, %zu pages: %s", (void *)va,
+        pages, verso_err_name(err));
+    *frames = batch.frames;
+    return verso_i_flush_submit(space, &batch);
+}
+
+uint32_t verso_i_paging_release(
+    struct space *space, vaddr_t va, size_t pages, struct verso_chain *frames)
+{
+    struct cleared cleared = {0, 0, 0, {PFN_NONE, 0}};
+    if (unlikely(pages > VERSO_FLUSH_CEILING || space->is_user ||
+                 kernel_check(va, pages) != 0))
+        return release_other(space, va, pages, frames);
+    lock_take(&space->lock);
+    const struct place p = find_place(space, va);
+    const pfn_t pfn = pte_pfn(p.above);
+    struct frame *table = frame_get(pfn);
+    if (unlikely(!is_one_run(p, va, pages)) ||
+        (table->live <= pages && pfn_nr(space->idle) != pfn_nr(pfn)) ||
+        unlikely(paging.kernel_is_tagged)) {
+        lock_drop(&space->lock);
+        return release_other(space, va, pages, frames);
+    }
+    clear_run(p.entry, pages, &cleared, true);
+    *frames = cleared.frames;
+    table->live = (uint16_t)(table->live - cleared.count);
+    uint32_t flush = 0;
+    if (likely(cleared.count > 0)) {
+        invalidate_pages(
+            va + bytes_of(cleared.first), cleared.last - cleared.first + 1);
+        flush = flush_count();
+    }
+    lock_drop(&space->lock);
+    return flush;
 }
 
 /* ---- protect, harvest, query ---- */
