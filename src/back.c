@@ -66,7 +66,8 @@ static NO_INLINE int commit_run(
         return VERSO_NO_MEMORY;
     for (size_t i = 0; i < pages; i++)
         frame_prepare(pfn_add(source.first, i), flags);
-    int err = verso_i_paging_map(space, va, pages, flags, &source);
+    int err =
+        verso_i_paging_map(space_or_kernel(space), va, pages, flags, &source);
     if (err != 0)
         verso_frame_free_run(source.first, pages);
     for (size_t i = 0; err == 0 && i < pages; i++)
@@ -88,7 +89,8 @@ static NO_INLINE int commit_chain(
             pfn = pfn_make(verso_frame_find(pfn)->link);
         }
     }
-    err = verso_i_paging_map_chain(space, va, pages, chain.first, flags);
+    err = verso_i_paging_map_chain(
+        space_or_kernel(space), va, pages, chain.first, flags);
     if (err != 0)
         verso_frame_free_bulk(&chain);
     return err;
@@ -99,7 +101,6 @@ int verso_back_commit(
 {
     if (pages == 1)
         return commit_one(space, va, flags);
-    space = space_or_kernel(space);
     if (flags & VERSO_BACK_CONTIG)
         return commit_run(space, va, pages, flags);
     return commit_chain(space, va, pages, flags);

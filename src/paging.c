@@ -165,6 +165,7 @@ static struct {
     uint32_t flush;   /* (k) number of the last one submitted, and done */
     unsigned batches; /* (k) that hold something, not submitted yet */
     size_t invalidations, flushes;
+    vaddr_t heap_start, heap_bytes; /* init keeps it clear of all else */
     uint32_t kernel_changes;          /* (k) see space_keeps() */
     bool kernel_is_tagged;            /* (k) kernel pages are not all global */
     uint32_t ids[MMU_IDS / 32 + 1];   /* (k) a bit for each that is taken */
@@ -1145,19 +1146,20 @@ ALWAYS_INLINE int range_check(
     return 0;
 }
 
-/* The same for pages of the kernel's, less what cannot be. */
+static NO_INLINE int kernel_check_other(vaddr_t va, size_t pages)
+{
+    return range_check(&paging.kernel, va, pages);
+}
+
+/* The same for pages of the kernel's. All of the heap may be mapped: init has
+ * seen to that. */
 ALWAYS_INLINE int kernel_check(vaddr_t va, size_t pages)
 {
-    const vaddr_t last = va + ((pages - 1) << VERSO_PAGE_SHIFT);
-    if (!is_page_range(va, pages) || !is_address_of(&paging.kernel, va) ||
-        !is_address_of(&paging.kernel, last) || (intptr_t)(va ^ last) < 0)
-        return VERSO_BAD_ARG;
-    if (last > UINTPTR_MAX - VERSO_PAGE_SIZE ||
-        (va <= paging.mirror_last && last >= paging.mirror_first) ||
-        (va < paging.window_end && last >= paging.window) ||
-        (va <= paging.user_last && last >= paging.user_first))
-        return VERSO_DENIED;
-    return 0;
+    const vaddr_t at = va - paging.heap_start;
+    if (likely(is_page_aligned(va) && at < paging.heap_bytes &&
+               pages - 1 < (paging.heap_bytes - at) >> VERSO_PAGE_SHIFT))
+        return 0;
+    return kernel_check_other(va, pages);
 }
 
 /* Of a caller's own flags and frames: is there such a cache type, and so many
@@ -1178,11 +1180,17 @@ struct map_state {
     struct paging_source source;
 };
 
+/* Consecutive frames: what a large page is made of. */
+ALWAYS_INLINE bool is_row(const struct paging_source *source)
+{
+    return source->list == NULL && !source->chained;
+}
+
 /* The largest leaf that may start here: aligned, whole, frames in a row. */
 static unsigned leaf_level(const struct space *space, const struct map_state *m)
 {
     unsigned level = 0;
-    if (m->source.list != NULL || m->source.chained)
+    if (!is_row(&m->source))
         return 0;
     for (unsigned l = 1; l <= top_of(space) && paging.large[l]; l++) {
         size_t mask = MMU_LEVEL_PAGES(l) - 1;
@@ -1420,7 +1428,7 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
 {
     struct verso_chain tables;
     size_t needed;
-    if (m->pages >= MMU_LEVEL_PAGES(1) &&
+    if (m->pages >= MMU_LEVEL_PAGES(1) && is_row(&m->source) &&
         space->idle_va - m->va < bytes_of(m->pages))
         idle_drop(space); /* a large page may take its place */
     struct place p = find_place(space, m->va);
@@ -2419,6 +2427,11 @@ static void users_init(const struct verso_boot *boot)
     VERSO_VERIFY(!is_mirror(&paging.kernel, start, pages),
         "paging: mirror slot %u (%p) lies among users' addresses %p, %zu pages",
         paging.mirror_slot, (void *)paging.mirror_first, (void *)start, pages);
+    VERSO_VERIFY(!overlap(start, (uint64_t)pages << VERSO_PAGE_SHIFT,
+                     boot->heap_start,
+                     (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT),
+        "paging: users' addresses %p, %zu pages, meet the heap %p, %zu pages",
+        (void *)start, pages, (void *)boot->heap_start, boot->heap_pages);
     paging.user_first = start;
     paging.user_last = last;
 }
@@ -2429,6 +2442,10 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.frame_count = boot->frame_count;
     paging.direct_offset = boot->direct_offset;
     paging.direct_bytes = boot->direct_bytes;
+    paging.heap_start = boot->heap_start;
+    paging.heap_bytes = bytes_of(boot->heap_pages);
+    if (paging.heap_start + paging.heap_bytes == 0) /* has the last page */
+        paging.heap_bytes = 0;
     paging.use_direct = boot->use_direct;
     paging.has_mirror = true;
     for (unsigned l = 1; l < MMU_LEVELS_MAX; l++) {
