@@ -741,43 +741,57 @@ static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
     chain->first = pfn_make(chain->pages != 0 ? next : 0);
 }
 
-/* Few frames: to the stock, linked as they are, as long as each has one owner
- * and is of the stock's zone. One that is not so is released by itself, and
- * ends it. */
-ALWAYS_INLINE void chain_to_stock(struct verso_chain *chain)
+/* Makes frames of a chain frames of the stock, linked as they are, as long as
+ * each has one owner and is of the stock's zone. Returns the last of them; *left
+ * is how many are not. */
+static NO_INLINE struct frame *chain_clear(uint32_t nr, size_t *left)
 {
     struct frame *const frames = state.frames; /* stores do not change these */
     const uint32_t limit = state.count;
     const uint8_t top = (uint8_t)state.top;
-    const uint32_t first = pfn_nr(chain->first);
     struct frame *last = NULL;
-    uint32_t nr = first;
-    size_t left = chain->pages;
-    UNROLL_4
-    for (; left != 0; left--) {
-        if (unlikely(nr >= limit))
-            break;
+    size_t n = *left;
+    while (likely(nr < limit)) {
         struct frame *f = &frames[nr];
         if (unlikely(f->count != 1) || unlikely(f->zone != top))
             break;
         frame_clear(f, FRAME_STOCK);
-        nr = f->link;
         last = f;
+        nr = f->link;
+        if (--n == 0)
+            break;
     }
-    if (last != NULL) {
+    *left = n;
+    return last;
+}
+
+/* The first frame of a chain loses an owner, if it has one. */
+static NO_INLINE void chain_release_one(struct verso_chain *chain)
+{
+    const uint32_t nr = pfn_nr(chain->first);
+    const uint32_t next = nr < state.count ? frame_at(nr)->link : 0;
+    if (nr < state.count && frame_release(nr))
+        *chain = (struct verso_chain){pfn_make(next), chain->pages - 1};
+}
+
+/* Few frames: to the stock. One that is not like the others is released by
+ * itself, and ends it. */
+ALWAYS_INLINE void chain_to_stock(struct verso_chain *chain)
+{
+    size_t left = chain->pages;
+    struct frame *last = chain_clear(pfn_nr(chain->first), &left);
+    uint32_t nr = pfn_nr(chain->first);
+    if (likely(last != NULL)) {
+        nr = last->link;
         last->link = (uint32_t)state.stock.first;
-        stock_push(&state.stock, first, (uint32_t)(chain->pages - left));
+        stock_push(&state.stock, pfn_nr(chain->first),
+            (uint32_t)(chain->pages - left));
     }
-    if (unlikely(left != 0 && nr < limit)) {
-        const uint32_t next = frames[nr].link;
-        if (frame_release(nr)) {
-            nr = next;
-            left--;
-        }
-    }
-    if (state.stock.room < 0)
-        stock_empty(VERSO_STOCK_BATCH);
     *chain = (struct verso_chain){pfn_make(nr), left};
+    if (unlikely(left != 0))
+        chain_release_one(chain);
+    if (unlikely(state.stock.room < 0))
+        stock_empty(VERSO_STOCK_BATCH);
 }
 
 /* Many: consecutive ones at once, to the lists; up to CHUNK. */
@@ -823,7 +837,7 @@ static NO_INLINE void free_bulk_other(struct verso_chain *chain)
 
 void verso_frame_free_bulk(struct verso_chain *chain)
 {
-    if (chain->pages <= VERSO_STOCK_BATCH) {
+    if (chain->pages - 1 < VERSO_STOCK_BATCH) {
         uintptr_t flags = lock_take_irq(&state.lock);
         chain_to_stock(chain);
         lock_drop_irq(&state.lock, flags);
