@@ -742,8 +742,8 @@ static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
 }
 
 /* Makes frames of a chain frames of the stock, linked as they are, as long as
- * each has one owner and is of the stock's zone. Returns the last of them; *left
- * is how many are not. */
+ * each has one owner and is of the stock's zone. Returns the last of them;
+ * *left is how many are not. */
 static NO_INLINE struct frame *chain_clear(uint32_t nr, size_t *left)
 {
     struct frame *const frames = state.frames; /* stores do not change these */

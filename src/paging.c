@@ -165,7 +165,7 @@ static struct {
     uint32_t flush;   /* (k) number of the last one submitted, and done */
     unsigned batches; /* (k) that hold something, not submitted yet */
     size_t invalidations, flushes;
-    vaddr_t heap_start, heap_bytes; /* init keeps it clear of all else */
+    vaddr_t heap_start, heap_bytes;   /* init keeps it clear of all else */
     uint32_t kernel_changes;          /* (k) see space_keeps() */
     bool kernel_is_tagged;            /* (k) kernel pages are not all global */
     uint32_t ids[MMU_IDS / 32 + 1];   /* (k) a bit for each that is taken */
@@ -467,7 +467,11 @@ static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
     struct place p = {.e = pte_leaf(space->root, 0)};
     for (p.level = top_of(space);; p.level--) {
         p.above = p.e;
-        p.entry = entry_in(pte_pfn(p.e), p.level, va);
+        if (likely(paging.use_direct)) /* so all tables lie there */
+            p.entry = (struct pte *)direct_address(pte_pfn(p.e)) +
+                      index_of(va, p.level);
+        else
+            p.entry = entry_in(pte_pfn(p.e), p.level, va);
         p.e = pte_load(p.entry);
         if (p.level == 0 || !pte_is_table(p.e))
             return p;
@@ -1424,6 +1428,22 @@ static NO_INLINE int map_run(
     return 0;
 }
 
+/* The whole of an entry that is absent, in a table that is there: one large
+ * page. */
+static NO_INLINE int map_leaf(
+    struct space *space, struct place p, const struct map_state *m)
+{
+    struct map_state plan = *m;
+    struct frame *table = frame_get(pte_pfn(p.above));
+    if (!source_skip(&plan, m->pages))
+        return VERSO_DENIED;
+    if (m->flags & VERSO_USER)
+        allow_user(space, m->va);
+    table->live++;
+    pte_store(p.entry, leaf_of(space, m->source.first, p.level, m->flags));
+    return 0;
+}
+
 static NO_INLINE int map_many(struct space *space, const struct map_state *m)
 {
     struct verso_chain tables;
@@ -1434,6 +1454,9 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
     struct place p = find_place(space, m->va);
     if (is_one_run(p, m->va, m->pages))
         return map_run(space, p, m);
+    if (p.level > 0 && p.level < top_of(space) && !pte_is_live(p.e) &&
+        m->pages == MMU_LEVEL_PAGES(p.level) && leaf_level(space, m) == p.level)
+        return map_leaf(space, p, m);
     int err = map_plan(space, *m, &needed);
     if (err == 0)
         err = tables_take(space, needed, &tables);
@@ -2427,9 +2450,9 @@ static void users_init(const struct verso_boot *boot)
     VERSO_VERIFY(!is_mirror(&paging.kernel, start, pages),
         "paging: mirror slot %u (%p) lies among users' addresses %p, %zu pages",
         paging.mirror_slot, (void *)paging.mirror_first, (void *)start, pages);
-    VERSO_VERIFY(!overlap(start, (uint64_t)pages << VERSO_PAGE_SHIFT,
-                     boot->heap_start,
-                     (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT),
+    VERSO_VERIFY(
+        !overlap(start, (uint64_t)pages << VERSO_PAGE_SHIFT, boot->heap_start,
+            (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT),
         "paging: users' addresses %p, %zu pages, meet the heap %p, %zu pages",
         (void *)start, pages, (void *)boot->heap_start, boot->heap_pages);
     paging.user_first = start;
