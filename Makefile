@@ -114,8 +114,8 @@ PARTS := all heap paging frames
 
 STOREYS_frames := util frame
 STOREYS_paging := util paging
-STOREYS_heap   := util node pagemap area slab alloc
-STOREYS_all    := util frame paging back node pagemap area slab alloc
+STOREYS_heap   := util node radix pagemap area slab alloc
+STOREYS_all    := util frame paging back node radix pagemap area slab alloc
 
 LISTS_frames := init check report
 LISTS_paging := init check report

@@ -36,6 +36,12 @@
  *   MMU_LARGE_MAX               no leaf is above this level, on any machine
  *   mmu_has_large(level)        may a leaf stand at this level?
  *   mmu_has_global()            can pages be global: cached over a root load?
+ *   MMU_IDS                     identifiers of address spaces there can be, a
+ *                               power of two; 0: none, on any machine
+ *   mmu_has_ids()               has this machine so many? What is cached and is
+ *                               not global is then used only while the
+ *                               identifier is current for which it was cached
+ *   mmu_has_invalidate_id()     are there the last two below?
  *
  *   pte_raw_t                   unsigned integer that holds an entry
  *   struct pte { raw }          an entry; 0 says nothing is there
@@ -55,5 +61,19 @@
  *   mmu_invalidate_all()        everything, global pages too
  *   mmu_cache_init()            at start: entries mean the cache types they say
  *   mmu_root(), mmu_root_load(pfn), mmu_is_on()
+ *
+ *   The same with identifiers. Of two CPUs each has its own.
+ *   mmu_invalidate(va)          the current identifier's page, or a global one
+ *   mmu_invalidate_all()        all identifiers'
+ *   mmu_root_load(pfn)          mmu_switch(pfn, 0, false), and makes them work
+ *   mmu_switch(pfn, id, keep)   the root, once it was loaded by mmu_root_load:
+ *                               with what is cached for `id`, if it is to be
+ *                               kept, else without. Global pages, and what
+ *                               other identifiers have, stay. Without
+ *                               mmu_has_ids(): 0 and false only
+ *   mmu_invalidate_id(id, va)   of any identifier: a page, of any size, not
+ *                               global, with the entries for tables that lead
+ *                               there
+ *   mmu_invalidate_id_all(id)   all that it has
  */
 #error "arch.h is documentation: choose a port with -Iarch/PORT"

@@ -365,6 +365,29 @@ static uint64_t bench_areas_of(const struct figure *figure, uint32_t count)
     return value;
 }
 
+/* A million areas, beside a thousand in the same run. That takes 256 MiB, so it
+ * is to be asked for alone (`bench=million`). */
+static int bench_million(void)
+{
+    static const struct figure few = {
+        .name = "area_n1000_beside", .unit = "insn", .decimals = 1};
+    static const struct figure many = {
+        .name = "area_n1000000", .unit = "insn", .decimals = 1};
+    static const struct figure ratio = {.name = "area_flatness_million",
+        .unit = "ratio",
+        .goal = 1200,
+        .decimals = 3};
+    uint64_t a = bench_areas_of(&few, 1000);
+    uint64_t b = bench_areas_of(&many, 1000000);
+    if (a == 0 || b == 0) {
+        figure_missing(&ratio, "no-memory");
+        return 1;
+    }
+    figure_begin(&ratio, per_unit(a > b ? a : b, a > b ? b : a));
+    verso_print("\n");
+    return 0;
+}
+
 static NO_INLINE void run_area16(void *arg)
 {
     void *area = verso_area_alloc(16, VERSO_AREA_MAPPED);
@@ -847,6 +870,8 @@ int bench_main(void)
         bench_gib();
         return bench.unmeasured == 0 ? 0 : 1;
     }
+    if (only != NULL && text_equal(only, "million"))
+        return bench_million();
     bench_objects();
     bench_areas();
     bench_paging();

@@ -276,20 +276,25 @@ static NO_INLINE void free_area(void *object)
     verso_i_area_free(verso_i_area_kernel(), area);
 }
 
-/* Anything but an object of a class: an area, nothing, or a mistake. */
+/* Anything but an object of a class that is near: one that is not, an area,
+ * nothing, or a mistake. */
 static NO_INLINE void free_slow(void *object)
 {
-    const struct slab_entry *entry = slab_find(object);
+    struct slab_entry *entry = slab_find(object);
     if (object == NULL)
         return;
-    VERSO_VERIFY(entry == NULL, "alloc: free of %p: an object of cache %s",
-        object, entry->desc->name);
-    free_area(object);
+    if (entry == NULL) {
+        free_area(object);
+        return;
+    }
+    VERSO_VERIFY(entry->desc->class != PAGEMAP_CLASS_NONE,
+        "alloc: free of %p: an object of cache %s", object, entry->desc->name);
+    slab_free(entry, object, true, VERSO_CALLER);
 }
 
 void verso_free(void *object)
 {
-    uint32_t word = pagemap_get(&verso_i_pagemap, (vaddr_t)object);
+    uint32_t word = pagemap_get_near(&verso_i_pagemap, (vaddr_t)object);
     if (likely(pagemap_is_class(word)))
         slab_free(node_get(pagemap_node(word)), object, true, VERSO_CALLER);
     else

@@ -17,20 +17,25 @@
  * its own. A request is rounded up to a bin whose every range fits: two bitmap
  * searches find one. Only if there is none is the bin searched that the
  * request itself would be in. (Two-level segregated fit: Masmano, Ripoll,
- * Crespo, Real, "TLSF", 2004.) Requests with limits look through the ranges in
- * address order; those for a fixed address ask the pagemap.
+ * Crespo, Real, "TLSF", 2004.) What is taken is the low end of the range found,
+ * or the high end for more than a gigabyte. Requests with limits look through
+ * the ranges in address order; those for a fixed address ask the pagemap.
  *
  * Invariants:
  *   1. the ranges cover the map, in address order, prev and next agreeing.
  *   2. no two neighbours are both free.
- *   3. the pagemap has a start bit and the right word at each first page, and
- *      no other start bits.
+ *   3. the index has the right word at each first page, and no other starts.
  *   4. a range is in the bin of its size if and only if it is free, and the
  *      bitmaps say which bins have one.
  *   5. ranges and pages of each kind are as many as were counted.
  *
  * Nodes needed: pieces after less pieces before; see node.c.
- * Lock: area; held over the commit of pagemap pages, and of a resize, never
+ * There is a map for the kernel's addresses, whose index is the pagemap, and
+ * may be others, for those of users, which are far more and mostly unused:
+ * theirs is a radix tree. Who asks for those is not trusted, so that misuse is
+ * an error there.
+ *
+ * Lock: area; held over the making of index pages, and of a resize, never
  * over that of an area. Cost: constant but for constrained requests.
  */
 #include "area.h"
@@ -42,6 +47,7 @@ static struct area_map kernel_map VERSO_STATE;
 #define STOCK_MAX   64
 #define STOCK_BATCH 32u
 #define LIMBO_BATCH 4u
+#define HUGE_PAGES  ((size_t)1 << 18) /* more than these are huge */
 
 _Static_assert(VERSO_BACK_ZERO == VERSO_AREA_ZERO &&
                    VERSO_BACK_CONTIG == VERSO_AREA_CONTIG &&
@@ -84,20 +90,85 @@ static unsigned back_flags(unsigned flags)
                        VERSO_BACK_CONTIG | VERSO_BACK_LOW);
 }
 
-/* A constant for the kernel's map, where it is inlined. */
+/* ---- the index: which range starts where ----
+ *
+ * The kernel's map has the pagemap, which is flat, and has the words of slabs
+ * too; every other a radix tree of these words alone. Where a function is
+ * inlined for the kernel's map the choice is made by the compiler. */
+
+/* NULL: a map with a radix tree. */
 ALWAYS_INLINE struct pagemap *pagemap_of(const struct area_map *map)
 {
-    return map == &kernel_map ? &verso_i_pagemap : map->pagemap;
+    return map == &kernel_map ? &verso_i_pagemap : NULL;
+}
+
+static size_t key_of(const struct area_map *map, vaddr_t va)
+{
+    return (va - map->start) >> VERSO_PAGE_SHIFT;
+}
+
+ALWAYS_INLINE uint32_t index_get(const struct area_map *map, vaddr_t va)
+{
+    if (pagemap_of(map) != NULL)
+        return pagemap_get(pagemap_of(map), va);
+    return verso_i_radix_get(&map->radix, key_of(map, va));
+}
+
+/* The word of the range that va lies in. */
+ALWAYS_INLINE uint32_t index_find(const struct area_map *map, vaddr_t va)
+{
+    if (pagemap_of(map) == NULL)
+        return verso_i_radix_find(&map->radix, key_of(map, va), NULL);
+    uint32_t word = pagemap_get(pagemap_of(map), va);
+    if (pagemap_kind(word) == KIND_NONE)
+        word = pagemap_get(
+            pagemap_of(map), verso_i_pagemap_find_start(pagemap_of(map), va));
+    return word;
+}
+
+/* Where that range starts. */
+static vaddr_t index_find_start(const struct area_map *map, vaddr_t va)
+{
+    size_t key = 0;
+    if (pagemap_of(map) != NULL)
+        return verso_i_pagemap_find_start(pagemap_of(map), va);
+    (void)verso_i_radix_find(&map->radix, key_of(map, va), &key);
+    return map->start + bytes_of(key);
+}
+
+/* Can a word be set there, as far as that is known at once? */
+ALWAYS_INLINE bool index_is_ready(const struct area_map *map, vaddr_t va)
+{
+    return pagemap_of(map) != NULL && pagemap_is_ready(pagemap_of(map), va);
+}
+
+ALWAYS_INLINE int index_prepare(struct area_map *map, vaddr_t va)
+{
+    if (likely(index_is_ready(map, va)))
+        return 0;
+    if (pagemap_of(map) != NULL)
+        return verso_i_pagemap_prepare(pagemap_of(map), va, 1);
+    return verso_i_radix_prepare(&map->radix, key_of(map, va));
+}
+
+/* Nothing was set where it was prepared, or there was something already. The
+ * pagemap keeps its pages for the next, until it is drained. */
+static void index_unprepare(struct area_map *map, vaddr_t va)
+{
+    if (pagemap_of(map) == NULL)
+        verso_i_radix_trim(&map->radix, key_of(map, va));
+}
+
+/* A range starts there, and did before. */
+ALWAYS_INLINE void index_set(struct area_map *map, vaddr_t va, uint32_t word)
+{
+    if (pagemap_of(map) != NULL)
+        pagemap_set(pagemap_of(map), va, word);
+    else
+        verso_i_radix_set(&map->radix, key_of(map, va), word);
 }
 
 /* ---- bins ---- */
-
-/* Number of the highest bit that is set; n != 0. */
-ALWAYS_INLINE unsigned size_highest(size_t n)
-{
-    _Static_assert(sizeof(size_t) == sizeof(unsigned long), "clzl is for it");
-    return 8 * (unsigned)sizeof(n) - 1 - (unsigned)__builtin_clzl(n);
-}
 
 struct bin {
     unsigned row, slot;
@@ -109,6 +180,8 @@ ALWAYS_INLINE struct bin bin_of(size_t pages)
     if (pages < BIN_SLOTS)
         return (struct bin){0, (unsigned)pages};
     unsigned high = size_highest(pages);
+    if (sizeof(pages) > 4 && unlikely(high - 2 >= BIN_ROWS))
+        return (struct bin){BIN_ROWS - 1, BIN_SLOTS - 1};
     return (struct bin){
         high - 2, (unsigned)(pages >> (high - 3)) & (BIN_SLOTS - 1)};
 }
@@ -210,10 +283,7 @@ ALWAYS_INLINE uint32_t bin_find(const struct area_map *map, size_t pages)
 
 ALWAYS_INLINE uint32_t area_find(const struct area_map *map, vaddr_t va)
 {
-    uint32_t word = pagemap_get(pagemap_of(map), va);
-    if (pagemap_kind(word) == KIND_NONE)
-        word = pagemap_get(
-            pagemap_of(map), verso_i_pagemap_find_start(pagemap_of(map), va));
+    uint32_t word = index_find(map, va);
     uint32_t node = pagemap_node(word);
     if (pagemap_is_slab(word))
         return ((const struct area_override *)node_get(node))->area;
@@ -253,7 +323,8 @@ static bool fits(
 }
 
 /* Any range, for a want without limits. An alignment asks for so much that it
- * fits wherever the range begins; then every range is tried. */
+ * fits wherever the range begins; then every range is tried, as for what may be
+ * in the last bin of all, where sizes differ. */
 static uint32_t find_anywhere(
     const struct area_map *map, const struct want *want, vaddr_t *start)
 {
@@ -262,7 +333,7 @@ static uint32_t find_anywhere(
         slack < map->pages ? bin_find(map, want->pages + slack) : NODE_NONE;
     if (node != NODE_NONE && fits(area_get(node), want, start))
         return node;
-    if (slack == 0)
+    if (slack == 0 && want->pages <= HUGE_PAGES)
         return NODE_NONE;
     struct bin bin = bin_of(want->pages);
     for (unsigned at = bin.row * BIN_SLOTS + bin.slot;
@@ -290,12 +361,23 @@ static uint32_t find_between(
     return NODE_NONE;
 }
 
+/* Huge ranges begin as far up as they can, so that the small ones stay together
+ * at the low end, where the pagemap is filled (near, in pagemap.h). */
+static vaddr_t highest_in(const struct mem_area *area, const struct want *want)
+{
+    vaddr_t top = area_end(area) - bytes_of(want->pages - want->guard_below);
+    return round_down(top, want->align) - bytes_of(want->guard_below);
+}
+
 static uint32_t find_range(
     const struct area_map *map, const struct want *want, vaddr_t *start)
 {
-    if (likely(want->min == 0 && want->last == UINTPTR_MAX))
-        return find_anywhere(map, want, start);
-    return find_between(map, want, start);
+    if (want->min != 0 || want->last != UINTPTR_MAX)
+        return find_between(map, want, start);
+    uint32_t node = find_anywhere(map, want, start);
+    if (node != NODE_NONE && want->pages > HUGE_PAGES)
+        *start = highest_in(area_get(node), want);
+    return node;
 }
 
 /* ---- nodes ---- */
@@ -383,7 +465,7 @@ ALWAYS_INLINE void unlock(struct area_map *map)
 ALWAYS_INLINE void word_set(
     struct area_map *map, uint32_t node, enum pagemap_kind kind)
 {
-    pagemap_set(pagemap_of(map), area_get(node)->start,
+    index_set(map, area_get(node)->start,
         pagemap_word(kind, PAGEMAP_CLASS_NONE, node));
 }
 
@@ -391,11 +473,16 @@ ALWAYS_INLINE void start_add(
     struct area_map *map, uint32_t node, enum pagemap_kind kind)
 {
     word_set(map, node, kind);
-    pagemap_start_add(pagemap_of(map), area_get(node)->start);
+    if (pagemap_of(map) != NULL)
+        pagemap_start_add(pagemap_of(map), area_get(node)->start);
 }
 
 ALWAYS_INLINE void start_remove(struct area_map *map, vaddr_t start)
 {
+    if (pagemap_of(map) == NULL) {
+        verso_i_radix_remove(&map->radix, key_of(map, start));
+        return;
+    }
     pagemap_set(pagemap_of(map), start, 0);
     pagemap_start_remove(pagemap_of(map), start);
 }
@@ -582,11 +669,17 @@ static uint32_t take_piece(struct area_map *map, uint32_t node, vaddr_t start,
     return node;
 }
 
-ALWAYS_INLINE int prepare(struct area_map *map, vaddr_t va)
+/* That a range can start at both. */
+static int prepare_both(struct area_map *map, vaddr_t start, vaddr_t end)
 {
-    if (likely(pagemap_is_ready(pagemap_of(map), va)))
-        return 0;
-    return verso_i_pagemap_prepare(pagemap_of(map), va, 1);
+    int err = index_prepare(map, start);
+    if (err != 0)
+        return err;
+    if (end - map->start < bytes_of(map->pages))
+        err = index_prepare(map, end);
+    if (err != 0)
+        index_unprepare(map, start);
+    return err;
 }
 
 /* Finds and takes a range. Called with the lock held, which is dropped for a
@@ -614,8 +707,7 @@ static uint32_t take_range(struct area_map *map, const struct want *want)
                 break;
             continue;
         }
-        if (prepare(map, start) == 0 &&
-            (end == area_end(area) || prepare(map, end) == 0))
+        if (prepare_both(map, start, end) == 0)
             taken = take_piece(map, node, start, want->pages, &plan);
         break;
     }
@@ -641,7 +733,7 @@ ALWAYS_INLINE uint32_t take_low(struct area_map *map, size_t pages)
     }
     const vaddr_t end = area->start + bytes_of(pages);
     uint32_t taken = (uint32_t)map->nodes.first;
-    if (unlikely(taken == NODE_NONE || !pagemap_is_ready(pagemap_of(map), end)))
+    if (unlikely(taken == NODE_NONE || !index_is_ready(map, end)))
         return NODE_NONE;
     stock_pop(&map->nodes, area_get(taken)->next, 1);
     cut_low(node, pages, taken);
@@ -778,7 +870,7 @@ static uint32_t take(struct area_map *map,
     uint32_t node = NODE_NONE;
     request_verify(map, request);
     lock_take(&map->lock);
-    if (likely(is_simple(request) && request->pages <= map->pages))
+    if (likely(is_simple(request) && request->pages <= HUGE_PAGES))
         node = take_simple(map, request->pages);
     if (unlikely(node == NODE_NONE))
         node = take_wanted(map, request);
@@ -918,7 +1010,7 @@ static NO_INLINE void *alloc_other(size_t pages, unsigned flags)
 void *verso_area_alloc(size_t pages, unsigned flags)
 {
     struct area_map *map = &kernel_map;
-    if (unlikely((flags & ~FLAGS_SIMPLE) != 0 || pages - 1 >= map->pages))
+    if (unlikely((flags & ~FLAGS_SIMPLE) != 0 || pages - 1 >= HUGE_PAGES))
         return alloc_other(pages, flags);
     if (verso_host_in_interrupt())
         return NULL;
@@ -978,27 +1070,31 @@ static int grow_locked(struct area_map *map, uint32_t node, size_t more)
         area_get(next)->pages < more)
         return VERSO_NO_MEMORY;
     struct mem_area *room = area_get(next);
-    if (room->pages > more && verso_i_pagemap_prepare(pagemap_of(map),
-                                  room->start + bytes_of(more), 1) != 0)
+    vaddr_t before = room->start, after = before + bytes_of(more);
+    if (room->pages > more && index_prepare(map, after) != 0)
         return VERSO_NO_MEMORY;
     if ((area->flags & (VERSO_AREA_LAZY | VERSO_AREA_BARE)) == 0 &&
         verso_back_commit(map->space, va + bytes_of(usable), more,
-            back_flags(area->flags)) != 0)
+            back_flags(area->flags)) != 0) {
+        if (room->pages > more)
+            index_unprepare(map, after);
         return VERSO_NO_MEMORY;
+    }
     bin_remove(map, next);
-    start_remove(map, room->start);
     area->pages += more;
     map->used_pages += more;
     if (room->pages == more) {
+        start_remove(map, before);
         area->next = room->next;
         if (area->next != NODE_NONE)
             area_get(area->next)->prev = node;
         stock_add(map, next);
         return 0;
     }
-    room->start += bytes_of(more);
+    room->start = after;
     room->pages -= more;
-    start_add(map, next, KIND_FREE);
+    start_add(map, next, KIND_FREE); /* first: then what it needs stays */
+    start_remove(map, before);
     bin_insert(map, next);
     return 0;
 }
@@ -1011,7 +1107,7 @@ static int shrink_locked(
     struct mem_area *area = area_get(node);
     size_t keep = area->pages - less;
     vaddr_t start = area->start + bytes_of(keep);
-    if (verso_i_pagemap_prepare(pagemap_of(map), start, 1) != 0)
+    if (index_prepare(map, start) != 0)
         return VERSO_NO_MEMORY;
     uint32_t tail_node = plan->node[--plan->count];
     struct mem_area *tail = area_get(tail_node);
@@ -1043,15 +1139,12 @@ static void guard_clear(struct area_map *map, const struct mem_area *area)
     (void)flush;
 }
 
-int verso_area_resize(void *address, size_t pages)
+static int resize(struct area_map *map, uint32_t node, size_t pages)
 {
-    struct area_map *map = &kernel_map;
     struct node_plan plan = {.count = 0};
-    uint32_t node = get_by_address(map, address, "resize");
     struct mem_area *area = area_get(node);
     size_t usable;
     (void)verso_i_area_usable(area, &usable);
-    VERSO_VERIFY(pages > 0, "area: resize of %p to 0 pages", address);
     if (pages == usable)
         return 0;
     if (area->flags & VERSO_AREA_CONTIG)
@@ -1075,15 +1168,19 @@ int verso_area_resize(void *address, size_t pages)
     return err;
 }
 
-int verso_area_protect(void *address, unsigned rights)
+int verso_area_resize(void *address, size_t pages)
 {
-    struct area_map *map = &kernel_map;
-    struct mem_area *area = area_get(get_by_address(map, address, "protect"));
+    uint32_t node = get_by_address(&kernel_map, address, "resize");
+    VERSO_VERIFY(pages > 0, "area: resize of %p to 0 pages", address);
+    return resize(&kernel_map, node, pages);
+}
+
+static int protect(struct area_map *map, uint32_t node, unsigned rights)
+{
+    struct mem_area *area = area_get(node);
     size_t pages;
     vaddr_t va = verso_i_area_usable(area, &pages);
     int err = 0;
-    VERSO_VERIFY((rights & ~VERSO_RIGHTS_MASK) == 0,
-        "area: protect of %p with rights %#x", address, rights);
     if (verso_host_in_interrupt())
         return VERSO_BUSY;
     rights = rights_complete(rights);
@@ -1099,10 +1196,17 @@ int verso_area_protect(void *address, unsigned rights)
     return err;
 }
 
-int verso_area_find(const void *address, struct verso_area_info *info)
+int verso_area_protect(void *address, unsigned rights)
 {
-    struct area_map *map = &kernel_map;
-    vaddr_t va = (vaddr_t)address;
+    uint32_t node = get_by_address(&kernel_map, address, "protect");
+    VERSO_VERIFY((rights & ~VERSO_RIGHTS_MASK) == 0,
+        "area: protect of %p with rights %#x", address, rights);
+    return protect(&kernel_map, node, rights);
+}
+
+int verso_i_area_info(
+    struct area_map *map, vaddr_t va, struct verso_area_info *info)
+{
     if (va - map->start >= bytes_of(map->pages))
         return VERSO_ABSENT;
     lock_take(&map->lock);
@@ -1121,6 +1225,90 @@ int verso_area_find(const void *address, struct verso_area_info *info)
     }
     lock_drop(&map->lock);
     return used ? 0 : VERSO_ABSENT;
+}
+
+int verso_area_find(const void *address, struct verso_area_info *info)
+{
+    return verso_i_area_info(&kernel_map, (vaddr_t)address, info);
+}
+
+/* ---- the same for others' maps: what callers ask for is not trusted ---- */
+
+/* Would a request to the kernel's map panic? */
+static bool is_misuse(
+    const struct area_map *map, const struct verso_area_request *r)
+{
+    const unsigned flags = r->flags;
+    bool lazy = (flags & VERSO_AREA_LAZY) != 0;
+    bool contig = (flags & VERSO_AREA_CONTIG) != 0;
+    return r->pages == 0 || (r->align != 0 && !is_power2(r->align)) ||
+           (flags & ~AREA_FLAGS_PUBLIC) != 0 || !cache_is_valid(flags) ||
+           (lazy && (contig || (flags & VERSO_AREA_BARE) != 0)) ||
+           (contig && r->pages > CONTIG_MAX) ||
+           (r->fixed != 0 &&
+               (!is_page_aligned(r->fixed) ||
+                   r->fixed - map->start >= bytes_of(map->pages)));
+}
+
+int verso_i_area_place(struct area_map *map,
+    const struct verso_area_request *request, vaddr_t *address)
+{
+    if (is_misuse(map, request))
+        return VERSO_BAD_ARG;
+    if (verso_host_in_interrupt())
+        return VERSO_BUSY;
+    if (rights_are_refused(request->flags))
+        return VERSO_DENIED;
+    uint32_t node = verso_i_area_alloc(map, request, 0);
+    if (node == NODE_NONE)
+        return VERSO_NO_MEMORY;
+    *address = verso_i_area_usable(area_get(node), NULL);
+    return 0;
+}
+
+/* The area whose first usable page is at `va`. */
+static int get_placed(const struct area_map *map, vaddr_t va, uint32_t *node)
+{
+    if (va - map->start >= bytes_of(map->pages))
+        return VERSO_ABSENT;
+    *node = verso_i_area_find(map, va);
+    if (*node == NODE_NONE) /* a slab that is being made */
+        return VERSO_ABSENT;
+    const struct mem_area *area = area_get(*node);
+    bool is = area->kind == KIND_AREA && (area->flags & AREA_WORDS) == 0 &&
+              verso_i_area_usable(area, NULL) == va;
+    return is ? 0 : VERSO_ABSENT;
+}
+
+int verso_i_area_remove(struct area_map *map, vaddr_t va)
+{
+    uint32_t node;
+    int err = get_placed(map, va, &node);
+    if (err == 0 && verso_host_in_interrupt())
+        return VERSO_BUSY;
+    if (err == 0)
+        verso_i_area_free(map, node);
+    return err;
+}
+
+int verso_i_area_resize(struct area_map *map, vaddr_t va, size_t pages)
+{
+    uint32_t node;
+    int err = get_placed(map, va, &node);
+    if (err != 0)
+        return err;
+    return pages > 0 ? resize(map, node, pages) : VERSO_BAD_ARG;
+}
+
+int verso_i_area_protect(struct area_map *map, vaddr_t va, unsigned rights)
+{
+    uint32_t node;
+    int err = get_placed(map, va, &node);
+    if (err != 0)
+        return err;
+    if ((rights & ~VERSO_RIGHTS_MASK) != 0)
+        return VERSO_BAD_ARG;
+    return protect(map, node, rights);
 }
 
 int verso_i_area_touch(struct area_map *map, vaddr_t va, unsigned wanted)
@@ -1149,19 +1337,18 @@ int verso_i_area_touch(struct area_map *map, vaddr_t va, unsigned wanted)
 
 /* ---- start, drain, check, report ---- */
 
-int verso_i_area_init(const struct verso_boot *boot)
+/* Where the map lies, and its index, are set; all else is 0. */
+static int map_start(struct area_map *map)
 {
-    struct heap_layout layout = verso_i_heap_layout(boot);
-    struct area_map *map = &kernel_map;
     map->lock.name = "area";
-    map->pagemap = &verso_i_pagemap;
-    map->start = layout.area_start;
-    map->pages = layout.area_pages;
     map->nodes.room = STOCK_MAX;
     uint32_t node = verso_i_node_alloc();
-    if (node == NODE_NONE ||
-        verso_i_pagemap_prepare(pagemap_of(map), map->start, 1) != 0)
+    if (node == NODE_NONE)
         return VERSO_NO_MEMORY;
+    if (index_prepare(map, map->start) != 0) {
+        verso_i_node_free(node);
+        return VERSO_NO_MEMORY;
+    }
     struct mem_area *area = area_get(node);
     memset(area, 0, sizeof(*area));
     area->start = map->start;
@@ -1171,16 +1358,67 @@ int verso_i_area_init(const struct verso_boot *boot)
     return 0;
 }
 
-bool verso_i_area_drain(void)
+int verso_i_area_init(const struct verso_boot *boot)
 {
-    struct area_map *map = &kernel_map;
+    struct heap_layout layout = verso_i_heap_layout(boot);
+    kernel_map.start = layout.area_start;
+    kernel_map.pages = layout.area_pages;
+    kernel_map.pagemap = &verso_i_pagemap;
+    return map_start(&kernel_map);
+}
+
+int verso_i_area_map_init(
+    struct area_map *map, struct space *space, vaddr_t start, size_t pages)
+{
+    memset(map, 0, sizeof(*map));
+    if (!is_page_range(start, pages))
+        return VERSO_BAD_ARG;
+    map->space = space;
+    map->start = start;
+    map->pages = pages;
+    verso_i_radix_init(&map->radix, pages);
+    return map_start(map);
+}
+
+/* Range after range goes, with its word and its node, used or not. */
+void verso_i_area_map_fini(struct area_map *map)
+{
+    VERSO_VERIFY(map != &kernel_map, "area: the kernel's map is to stay");
+    lock_take(&map->lock);
+    uint32_t node = verso_i_area_find(map, map->start);
+    while (node != NODE_NONE) {
+        const struct mem_area *area = area_get(node);
+        size_t pages;
+        vaddr_t va = verso_i_area_usable(area, &pages);
+        uint32_t next = area->next, flush = 0;
+        if (area->kind == KIND_AREA && (area->flags & VERSO_AREA_BARE) == 0)
+            flush = verso_back_release(map->space, va, pages);
+        if (!verso_back_done(flush))
+            (void)verso_back_drain();
+        start_remove(map, area->start);
+        verso_i_node_free(node);
+        node = next;
+    }
+    VERSO_ASSERT(map->radix.nodes == 0);
+    unlock_and_give(map, SIZE_MAX);
+    memset(map, 0, sizeof(*map));
+}
+
+bool verso_i_area_map_drain(struct area_map *map)
+{
     (void)verso_back_drain();
     lock_take(&map->lock);
     bool progress = limbo_pop(map, SIZE_MAX) > 0;
-    progress |= verso_i_pagemap_drain();
+    if (pagemap_of(map) != NULL)
+        progress |= verso_i_pagemap_drain();
     progress |= map->nodes.first != NODE_NONE;
     unlock_and_give(map, SIZE_MAX);
     return progress;
+}
+
+bool verso_i_area_drain(void)
+{
+    return verso_i_area_map_drain(&kernel_map);
 }
 
 static size_t free_pages(const struct area_map *map)
@@ -1202,9 +1440,9 @@ static size_t largest_free(const struct area_map *map)
     return largest;
 }
 
-void verso_area_stats(struct verso_area_stats *stats)
+void verso_i_area_map_stats(
+    struct area_map *map, struct verso_area_stats *stats)
 {
-    struct area_map *map = &kernel_map;
     lock_take(&map->lock);
     stats->used = map->used;
     stats->free = map->free;
@@ -1216,6 +1454,11 @@ void verso_area_stats(struct verso_area_stats *stats)
     lock_drop(&map->lock);
 }
 
+void verso_area_stats(struct verso_area_stats *stats)
+{
+    verso_i_area_map_stats(&kernel_map, stats);
+}
+
 struct area_count {
     size_t kind[KIND_SLAB], pages[KIND_SLAB];
 };
@@ -1224,12 +1467,11 @@ static const char *check_range(
     const struct area_map *map, uint32_t node, struct area_count *count)
 {
     const struct mem_area *area = area_get(node);
-    uint32_t word = pagemap_get(pagemap_of(map), area->start);
+    uint32_t word = index_get(map, area->start);
     bool words = (area->flags & AREA_WORDS) != 0 && area->kind == KIND_AREA;
     if (area->kind < KIND_FREE || area->kind > KIND_LIMBO || area->pages == 0)
         return "area.1: a range has a kind and a size";
-    if (verso_i_pagemap_find_start(pagemap_of(map), area_end(area) - 1) !=
-        area->start)
+    if (index_find_start(map, area_end(area) - 1) != area->start)
         return "area.3: the only start bit of a range is its first page's";
     if (!words && word != pagemap_word((enum pagemap_kind)area->kind,
                               PAGEMAP_CLASS_NONE, node))
@@ -1265,9 +1507,8 @@ static const char *check_bins(const struct area_map *map)
     return found == map->free ? NULL : "area.4: every free range is in a bin";
 }
 
-const char *verso_i_area_check(void)
+const char *verso_i_area_map_check(const struct area_map *map)
 {
-    const struct area_map *map = &kernel_map;
     struct area_count count = {0};
     vaddr_t at = map->start;
     uint32_t prev = NODE_NONE;
@@ -1298,7 +1539,15 @@ const char *verso_i_area_check(void)
         count.pages[KIND_LIMBO] != map->limbo_pages ||
         count.pages[KIND_AREA] != map->used_pages)
         return "area.5: every range and page is counted";
-    return check_bins(map);
+    const char *broken = check_bins(map);
+    if (broken == NULL && pagemap_of(map) == NULL)
+        broken = verso_i_radix_check(&map->radix);
+    return broken;
+}
+
+const char *verso_i_area_check(void)
+{
+    return verso_i_area_map_check(&kernel_map);
 }
 
 /* "mapped lazy bare", "guard", ...: how an area is backed. */
@@ -1327,9 +1576,8 @@ static void range_print(const struct mem_area *area)
     }
 }
 
-void verso_i_area_report(void)
+void verso_i_area_map_report(const struct area_map *map)
 {
-    const struct area_map *map = &kernel_map;
     const size_t most = 40;
     size_t shown = 0, slabs = 0, slab_pages = 0;
     uint32_t node = verso_i_area_find(map, map->start);
@@ -1349,6 +1597,11 @@ void verso_i_area_report(void)
                 "%zu free ranges (%zu pages, the largest %zu); %zu in limbo\n",
         map->used, map->used_pages, slabs, slab_pages, map->free,
         free_pages(map), largest_free(map), map->limbo);
+}
+
+void verso_i_area_report(void)
+{
+    verso_i_area_map_report(&kernel_map);
 }
 
 void verso_i_area_describe(const struct area_map *map, vaddr_t va)

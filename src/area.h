@@ -6,6 +6,7 @@
 #include <verso/area.h>
 
 #include "pagemap.h"
+#include "radix.h"
 #include "stock.h"
 
 struct space;
@@ -53,8 +54,9 @@ struct area_override {
  * guards everything but where they lie. */
 struct area_map {
     struct lock lock;
-    struct pagemap *pagemap;
-    struct space *space; /* NULL: the kernel's */
+    struct pagemap *pagemap; /* of the kernel's map, which others lack: */
+    struct radix radix;      /* key: the page's number in the map */
+    struct space *space;     /* NULL: the kernel's */
     vaddr_t start;
     size_t pages;
     uint32_t rows;            /* bins: rows with a free range */
@@ -72,6 +74,38 @@ int verso_i_area_init(const struct verso_boot *boot);
 const char *verso_i_area_check(void);
 void verso_i_area_report(void);
 bool verso_i_area_drain(void);
+
+/*
+ * Another map, of [start, start + pages): all of it free. Its memory is the
+ * caller's. BAD_ARG: no such range; NO_MEMORY: no nodes.
+ */
+VERSO_MUST_CHECK int verso_i_area_map_init(
+    struct area_map *map, struct space *space, vaddr_t start, size_t pages);
+/* Takes the memory of all areas away, and gives back all that the map has.
+ * Needs no memory; linear in the ranges. */
+void verso_i_area_map_fini(struct area_map *map);
+
+const char *verso_i_area_map_check(const struct area_map *map);
+void verso_i_area_map_report(const struct area_map *map);
+bool verso_i_area_map_drain(struct area_map *map);
+void verso_i_area_map_stats(
+    struct area_map *map, struct verso_area_stats *stats);
+
+/*
+ * The public calls for any map, for requests and addresses that are not
+ * trusted: what would panic there is BAD_ARG or, for an address that is no
+ * area's, ABSENT here. Two calls that free or change one area at a time are
+ * still a mistake: the owner of the map has a lock against that.
+ */
+VERSO_MUST_CHECK int verso_i_area_place(struct area_map *map,
+    const struct verso_area_request *request, vaddr_t *address);
+VERSO_MUST_CHECK int verso_i_area_remove(struct area_map *map, vaddr_t va);
+VERSO_MUST_CHECK int verso_i_area_resize(
+    struct area_map *map, vaddr_t va, size_t pages);
+VERSO_MUST_CHECK int verso_i_area_protect(
+    struct area_map *map, vaddr_t va, unsigned rights);
+VERSO_MUST_CHECK int verso_i_area_info(
+    struct area_map *map, vaddr_t va, struct verso_area_info *info);
 
 /* As verso_area_alloc_as, but names the area by its node (NODE_NONE: none).
  * With page_word != 0 every page of it gets that word. */

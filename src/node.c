@@ -18,8 +18,8 @@
  * The argument (design section 5). Write A -> B for "A may call B":
  *
  *     alloc -> slab -> area -> pagemap -> back -> paging -> frame
- *                 \      \                ^
- *                  `------`---> node -----'
+ *                 \      \ `-> radix       ^
+ *                  `------`---> node -----'      radix -> node
  *
  * There is no cycle, so every chain of calls ends. How much an operation can
  * need is arithmetic. Each area, used or free, is one node, so an operation on
@@ -33,6 +33,10 @@
  *                                  (a free that finds that an interrupt was
  *                                  short of objects then grows the cache in
  *                                  its stead, and may fail at that unseen)
+ *
+ * In a map of a user's addresses each new start needs a node a level besides,
+ * at the most, for its way through the radix tree; the last start there takes
+ * them with it.
  *
  * They are taken before the area lock, or from the stock of the map; what is
  * not needed goes back. A refill of node itself takes one frame and at most
@@ -60,26 +64,32 @@ struct node_state verso_i_node VERSO_STATE;
 
 static const struct carve_shape shape = {NODE_SIZE, 0, NODES_A_PAGE};
 
+static size_t parts_of(size_t whole, size_t part)
+{
+    return (whole + part - 1) / part;
+}
+
 struct heap_layout verso_i_heap_layout(const struct verso_boot *boot)
 {
     const size_t pages = boot->heap_pages;
-    const size_t a_leaf = VERSO_PAGE_SIZE / sizeof(uint32_t);
     struct heap_layout l;
-    /* pagemap.h: leaves for the heap, or for all of 32 bits */
-    l.leaf_pages = sizeof(vaddr_t) == 4 ? 1024 : (pages + a_leaf - 1) / a_leaf;
-    l.bits_pages = (l.leaf_pages + 31) / 32;
+    /* for the heap, or for all addresses if they have 32 bits */
+    size_t mapped = sizeof(vaddr_t) == 4 ? PAGEMAP_REGION_PAGES : pages;
+    size_t leaves = parts_of(mapped, PAGEMAP_LEAF_PAGES);
+    size_t regions = parts_of(mapped, PAGEMAP_REGION_PAGES);
+    l.mapped_pages = leaves * PAGEMAP_LEAF_PAGES;
+    l.map_pages = regions * (1 + PAGEMAP_SUMS) + parts_of(leaves, 32) + leaves;
     l.node_pages = pages / 128 < 16 ? 16 : pages / 128;
     if (l.node_pages > BITSET_MAX)
         l.node_pages = BITSET_MAX;
-    VERSO_VERIFY(pages > 2 * (l.leaf_pages + l.bits_pages + l.node_pages) &&
+    VERSO_VERIFY(pages > 2 * (l.map_pages + l.node_pages) &&
                      is_page_range(boot->heap_start, pages),
         "heap: %zu pages at %p are too few, or wrap around", pages,
         (void *)boot->heap_start);
-    l.area_pages = pages - l.leaf_pages - l.bits_pages - l.node_pages;
+    l.area_pages = pages - l.map_pages - l.node_pages;
     l.area_start = boot->heap_start;
     l.node_start = l.area_start + bytes_of(l.area_pages);
-    l.leaf_start = l.node_start + bytes_of(l.node_pages);
-    l.bits_start = l.leaf_start + bytes_of(l.leaf_pages);
+    l.map_start = l.node_start + bytes_of(l.node_pages);
     return l;
 }
 
@@ -99,8 +109,7 @@ int verso_i_node_init(const struct verso_boot *boot)
     verso_i_node.lock.name = "node";
     verso_i_node.start = layout.node_start;
     verso_i_node.window_pages = layout.node_pages;
-    for (uint32_t page = 0; page < layout.node_pages; page++)
-        bitset_add(&verso_i_node.absent, page);
+    bitset_fill(&verso_i_node.absent, (uint32_t)layout.node_pages);
     return 0;
 }
 

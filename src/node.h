@@ -22,10 +22,19 @@ struct node_page {
 /* How the heap's addresses are shared out: areas first, then the windows of
  * those who describe them. */
 struct heap_layout {
-    vaddr_t area_start, node_start, leaf_start, bits_start;
-    size_t area_pages, node_pages, leaf_pages, bits_pages;
+    vaddr_t area_start, node_start, map_start;
+    size_t area_pages, node_pages, map_pages;
+    size_t mapped_pages; /* that the pagemap has words for */
 };
 struct heap_layout verso_i_heap_layout(const struct verso_boot *boot);
+
+/* The pagemap's windows, which lie in map_pages behind each other: a leaf is a
+ * page of words; a region a page of addresses of leaves, and what is known of
+ * these. */
+#define PAGEMAP_LEAF_PAGES    1024u /* pages that a leaf has words for */
+#define PAGEMAP_REGION_LEAVES ((unsigned)(VERSO_PAGE_SIZE / sizeof(vaddr_t)))
+#define PAGEMAP_REGION_PAGES  (PAGEMAP_REGION_LEAVES * PAGEMAP_LEAF_PAGES)
+#define PAGEMAP_SUMS          (sizeof(vaddr_t) > 4 ? 1u : 2u) /* pages of one */
 
 /* Everything but the window under the lock. */
 struct node_state {

@@ -21,27 +21,36 @@ enum pagemap_kind {
     KIND_CLASS = 7, /* each page of a slab of one of alloc's classes */
 };
 
-#define PAGEMAP_LEAF_PAGES 1024u /* pages that a leaf describes */
-#define PAGEMAP_LEAVES     1024u /* leaves at the most: 4 GiB of addresses */
+#define PAGEMAP_REGIONS BITSET_MAX /* at the most: 64 TiB of addresses */
 
-/* Where addresses have 32 bits the root has an entry for every one of them,
- * and the range check is to find an empty leaf there. */
+/* Where addresses have 32 bits one region has a root for every one of them, and
+ * the range check is to find an empty leaf there. */
 #define PAGEMAP_COVERS_ALL (sizeof(vaddr_t) == 4)
+
+/* Bits of bits: which words of a leaf's 32 are not 0, which leaves have one,
+ * which words of those. */
+struct pagemap_sums {
+    uint32_t words[PAGEMAP_REGION_LEAVES];
+    uint32_t filled[PAGEMAP_REGION_LEAVES / 32];
+    uint32_t top;
+    uint32_t leaves; /* that are there */
+};
+_Static_assert(
+    sizeof(struct pagemap_sums) <= PAGEMAP_SUMS << VERSO_PAGE_SHIFT, "room");
 
 /* The area lock guards all that changes. */
 struct pagemap {
     vaddr_t start;
     size_t pages;
-    size_t leaves;
-    vaddr_t leaf_start; /* window: leaf i is page i of it */
-    vaddr_t bits_start; /* window: start bits, 128 bytes a leaf */
-    size_t committed;   /* pages of both windows */
-    const uint32_t *root[PAGEMAP_LEAVES]; /* absent: a page of zeros */
-    /* Bits of bits: which words of a leaf's 32 are not 0, which leaves have
-     * one, which words of those. */
-    uint32_t words[PAGEMAP_LEAVES];
-    uint32_t filled[PAGEMAP_LEAVES / 32];
-    uint32_t top;
+    size_t near;         /* pages of the regions before the first absent one */
+    const vaddr_t *root; /* window: an entry a leaf, see root_entry() */
+    vaddr_t sums_start;  /* window: of struct pagemap_sums */
+    vaddr_t bits_start;  /* window: start bits, 128 bytes a leaf */
+    vaddr_t leaf_start;  /* window: leaf i is page i of it */
+    size_t regions;
+    size_t committed;      /* pages of all windows */
+    struct bitset present; /* regions that have pages */
+    struct bitset started; /* and those that have starts */
 };
 /* The kernel's. */
 extern struct pagemap verso_i_pagemap;
@@ -50,6 +59,7 @@ int verso_i_pagemap_init(const struct verso_boot *boot);
 const char *verso_i_pagemap_check(void);
 void verso_i_pagemap_report(void);
 bool verso_i_pagemap_drain(void);
+bool verso_i_pagemap_shrink(struct pagemap *map); /* the same of any map */
 
 static inline uint32_t pagemap_word(
     enum pagemap_kind kind, unsigned class, uint32_t node)
@@ -92,32 +102,51 @@ ALWAYS_INLINE size_t pagemap_page(const struct pagemap *map, vaddr_t va)
     return (PAGEMAP_COVERS_ALL ? va : va - map->start) >> VERSO_PAGE_SHIFT;
 }
 
+/* The word of a page for whose region there is a root. An entry leads to where
+ * the leaf of page 0 would be if this one is there: one and the same for all
+ * of them; else to where it would be if the zeros were this one. */
+ALWAYS_INLINE uint32_t pagemap_word_at(const struct pagemap *map, size_t page)
+{
+    vaddr_t first = map->root[page / PAGEMAP_LEAF_PAGES];
+    return *(const uint32_t *)(first + page * sizeof(uint32_t));
+}
+
+uint32_t verso_i_pagemap_get_far(const struct pagemap *map, size_t page);
+
+/* The word of an address in a region that is near, else 0. */
+ALWAYS_INLINE uint32_t pagemap_get_near(const struct pagemap *map, vaddr_t va)
+{
+    size_t page = pagemap_page(map, va);
+    if (!PAGEMAP_COVERS_ALL && unlikely(page >= map->near))
+        return 0;
+    return pagemap_word_at(map, page);
+}
+
 /* The word of an address: two dependent loads. 0 for one outside the map. */
 ALWAYS_INLINE uint32_t pagemap_get(const struct pagemap *map, vaddr_t va)
 {
     size_t page = pagemap_page(map, va);
-    if (!PAGEMAP_COVERS_ALL && unlikely(page >= map->pages))
-        return 0;
-    return map->root[page / PAGEMAP_LEAF_PAGES][page % PAGEMAP_LEAF_PAGES];
+    if (!PAGEMAP_COVERS_ALL && unlikely(page >= map->near))
+        return verso_i_pagemap_get_far(map, page);
+    return pagemap_word_at(map, page);
 }
-
-extern const uint32_t verso_i_pagemap_zeros[PAGEMAP_LEAF_PAGES];
 
 /* Can word and start bit of the page at va be set? */
 ALWAYS_INLINE bool pagemap_is_ready(const struct pagemap *map, vaddr_t va)
 {
-    return map->root[pagemap_page(map, va) / PAGEMAP_LEAF_PAGES] !=
-           verso_i_pagemap_zeros;
+    size_t page = pagemap_page(map, va);
+    return (PAGEMAP_COVERS_ALL || likely(page < map->near)) &&
+           map->root[page / PAGEMAP_LEAF_PAGES] == map->leaf_start;
 }
 
-/* Makes sure that words and start bits of [va, va + pages) can be set. */
+/* Makes sure that words and start bits of [va, va + pages) can be set, as far
+ * as is_ready() does not say so already. */
 VERSO_MUST_CHECK int verso_i_pagemap_prepare(
     struct pagemap *map, vaddr_t va, size_t pages);
 
 /* Sets the word of a prepared page. */
 ALWAYS_INLINE void pagemap_set(struct pagemap *map, vaddr_t va, uint32_t word)
 {
-    /* the leaves of the window are one array */
     ((uint32_t *)map->leaf_start)[pagemap_page(map, va)] = word;
 }
 
@@ -127,9 +156,16 @@ ALWAYS_INLINE uint32_t *pagemap_bits(const struct pagemap *map, size_t page)
     return (uint32_t *)map->bits_start + page / 32;
 }
 
-/* The first bit of a word came, or the last one went: the summaries. */
-void verso_i_pagemap_summaries_add(struct pagemap *map, size_t page);
-void verso_i_pagemap_summaries_remove(struct pagemap *map, size_t page);
+ALWAYS_INLINE uint32_t *pagemap_sum(const struct pagemap *map, size_t leaf)
+{
+    vaddr_t sums =
+        map->sums_start + bytes_of(leaf / PAGEMAP_REGION_LEAVES * PAGEMAP_SUMS);
+    return &((struct pagemap_sums *)sums)->words[leaf % PAGEMAP_REGION_LEAVES];
+}
+
+/* The leaf has got its first start, or lost its last. */
+void verso_i_pagemap_filled(struct pagemap *map, size_t leaf);
+void verso_i_pagemap_emptied(struct pagemap *map, size_t leaf);
 
 ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
 {
@@ -137,18 +173,26 @@ ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
     uint32_t *bits = pagemap_bits(map, page);
     uint32_t before = *bits;
     *bits = before | (uint32_t)1 << page % 32;
-    if (before == 0)
-        verso_i_pagemap_summaries_add(map, page);
+    if (before != 0) /* the summaries say so already */
+        return;
+    uint32_t *sum = pagemap_sum(map, page / PAGEMAP_LEAF_PAGES);
+    before = *sum;
+    *sum = before | (uint32_t)1 << page / 32 % 32;
+    if (unlikely(before == 0))
+        verso_i_pagemap_filled(map, page / PAGEMAP_LEAF_PAGES);
 }
 
 ALWAYS_INLINE void pagemap_start_remove(struct pagemap *map, vaddr_t va)
 {
     size_t page = pagemap_page(map, va);
     uint32_t *bits = pagemap_bits(map, page);
-    uint32_t left = *bits & ~((uint32_t)1 << page % 32);
-    *bits = left;
-    if (left == 0)
-        verso_i_pagemap_summaries_remove(map, page);
+    *bits &= ~((uint32_t)1 << page % 32);
+    if (*bits != 0)
+        return;
+    uint32_t *sum = pagemap_sum(map, page / PAGEMAP_LEAF_PAGES);
+    *sum &= ~((uint32_t)1 << page / 32 % 32);
+    if (unlikely(*sum == 0))
+        verso_i_pagemap_emptied(map, page / PAGEMAP_LEAF_PAGES);
 }
 
 /* The start of the range that va lies in: the last start bit at or before it.

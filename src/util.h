@@ -106,6 +106,13 @@ static inline unsigned bit_highest(uint32_t word)
     return 31u - (unsigned)__builtin_clz(word);
 }
 
+/* The same of a size; n != 0. */
+static inline unsigned size_highest(size_t n)
+{
+    _Static_assert(sizeof(n) == sizeof(long), "clzl is for sizes");
+    return 8u * (unsigned)sizeof(n) - 1u - (unsigned)__builtin_clzl(n);
+}
+
 /* Bits 0..n-1 / 0..n; n < 32. */
 static inline uint32_t bits_below(unsigned n)
 {

@@ -258,18 +258,32 @@ TEST(pagemap_invariants_are_named_when_words_or_summaries_are_damaged)
     vaddr_t va = (vaddr_t)area;
     size_t leaf = ((va - map->start) >> VERSO_PAGE_SHIFT) / PAGEMAP_LEAF_PAGES;
     uint32_t word = pagemap_get(map, va);
-    BREAK(map->words[leaf], map->words[leaf] ^ 1u, "pagemap.1");
-    BREAK(map->words[leaf], map->words[leaf] ^ 0x80000000u, "pagemap.1");
-    BREAK(map->words[map->leaves - 1], 1u, "pagemap.1"); /* absent */
-    BREAK(map->filled[leaf / 32],
-        map->filled[leaf / 32] ^ (uint32_t)1 << leaf % 32, "pagemap.1");
-    BREAK(map->top, map->top ^ (uint32_t)1 << leaf / 32, "pagemap.1");
-    BREAK(map->top, map->top ^ 0x80000000u, "pagemap.1");
+    uint32_t region = (uint32_t)(leaf / PAGEMAP_REGION_LEAVES);
+    struct pagemap_sums *sums = (struct pagemap_sums *)pagemap_sum(
+        map, (size_t)region * PAGEMAP_REGION_LEAVES);
+    size_t i = leaf % PAGEMAP_REGION_LEAVES;
+    BREAK(sums->words[i], sums->words[i] ^ 1u, "pagemap.1");
+    BREAK(sums->words[i], sums->words[i] ^ 0x80000000u, "pagemap.1");
+    BREAK(sums->words[i ^ 31u], 1u, "pagemap.1"); /* absent */
+    BREAK(sums->filled[i / 32], sums->filled[i / 32] ^ (uint32_t)1 << i % 32,
+        "pagemap.1");
+    BREAK(sums->top, sums->top ^ (uint32_t)1 << i / 32, "pagemap.1");
+    BREAK(sums->top, sums->top ^ 0x80000000u, "pagemap.1");
+    BREAK(map->started.word[region / 32],
+        map->started.word[region / 32] ^ (uint32_t)1 << region % 32,
+        "pagemap.1");
+    if (map->regions > 1)
+        BREAK(map->started.word[(map->regions - 1) / 32],
+            map->started.word[(map->regions - 1) / 32] ^
+                (uint32_t)1 << (map->regions - 1) % 32,
+            "pagemap.1"); /* absent */
     BREAK(*pagemap_bits(map, leaf * PAGEMAP_LEAF_PAGES), 0, "pagemap.1");
     pagemap_set(map, va, 0);
     expect("pagemap.2", "the word of a start");
     pagemap_set(map, va, word);
     BREAK(map->committed, map->committed + 1, "pagemap.3");
+    BREAK(sums->leaves, sums->leaves + 1, "pagemap.3");
+    BREAK(map->near, map->near + PAGEMAP_REGION_PAGES, "pagemap.4");
     verso_area_free(area);
     expect_whole();
 }

@@ -587,6 +587,64 @@ TEST(a_root_load_invalidates_what_is_not_global)
     sample_unmap(&s);
 }
 
+/* pitfall 19. What identifier 1 has is of the same root, and goes at the end.
+ */
+TEST(a_switch_that_does_not_keep_drops_what_the_identifier_had)
+{
+    struct sample s;
+    if (!mmu_has_ids())
+        SKIP("no identifiers");
+    swap_frames(&s);
+    mmu_switch(mmu_root(), 1, false);
+    CHECK_EQ(look_at(s.va + VERSO_PAGE_SIZE), 0);
+    mmu_switch(mmu_root(), 0, true);
+    CHECK(look_at(s.va + VERSO_PAGE_SIZE) < 2); /* either */
+    mmu_switch(mmu_root(), 0, false);
+    CHECK_EQ(look_at(s.va + VERSO_PAGE_SIZE), 0);
+    mmu_invalidate(s.va);
+    CHECK_EQ(*word_at(s.va), 1);
+    mmu_invalidate_all();
+    sample_unmap(&s);
+}
+
+static void invalidate_absent(vaddr_t va, bool all)
+{
+    mmu_switch(mmu_root(), 1, false);
+    if (all)
+        mmu_invalidate_id_all(0);
+    else
+        mmu_invalidate_id(0, va);
+    mmu_switch(mmu_root(), 0, true);
+}
+
+TEST(what_is_invalidated_by_identifier_is_gone_when_that_is_current_again)
+{
+    if (!mmu_has_ids() || !mmu_has_invalidate_id())
+        SKIP("no invalidation by identifier");
+    for (unsigned all = 0; all < 2; all++) {
+        struct sample s;
+        swap_frames(&s);
+        invalidate_absent(s.va + VERSO_PAGE_SIZE, all != 0);
+        CHECK_EQ(look_at(s.va + VERSO_PAGE_SIZE), 0);
+        mmu_invalidate_all();
+        sample_unmap(&s);
+    }
+}
+
+TEST(when_all_is_invalidated_that_is_for_all_identifiers)
+{
+    struct sample s;
+    if (!mmu_has_ids())
+        SKIP("no identifiers");
+    swap_frames(&s);
+    mmu_switch(mmu_root(), 1, false);
+    mmu_invalidate_all();
+    mmu_switch(mmu_root(), 0, true);
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_EQ(look_at(s.va + i * VERSO_PAGE_SIZE), 1 - i);
+    sample_unmap(&s);
+}
+
 static void lower_rights(unsigned level)
 {
     struct sample s;
@@ -672,6 +730,9 @@ SUITE(conformance, a_leaf_says_what_it_was_made_of_at_every_level,
     after_its_invalidation_a_page_is_the_frame_that_its_entry_names,
     when_all_is_invalidated_global_pages_are_too,
     a_root_load_invalidates_what_is_not_global,
+    a_switch_that_does_not_keep_drops_what_the_identifier_had,
+    what_is_invalidated_by_identifier_is_gone_when_that_is_current_again,
+    when_all_is_invalidated_that_is_for_all_identifiers,
     one_invalidation_anywhere_in_a_large_page_is_for_all_of_it,
     a_split_leaves_frames_rights_contents_and_uses_at_every_size);
 

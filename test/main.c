@@ -36,8 +36,10 @@
     X(space)                                                                   \
     X(back)                                                                    \
     X(node)                                                                    \
+    X(radix)                                                                   \
     X(pagemap)                                                                 \
     X(area)                                                                    \
+    X(maps)                                                                    \
     X(limbo)                                                                   \
     X(slab)                                                                    \
     X(alloc)                                                                   \

@@ -570,6 +570,48 @@ TEST(a_thousand_slabs_are_given_back_on_as_little_stack_as_ten)
     verso_slab_destroy(s.cache);
 }
 
+static struct bitset set;
+
+TEST(a_bitset_finds_the_next_and_the_last_before_as_by_trying)
+{
+    set = (struct bitset){.top = 0};
+    for (unsigned i = 0; i < 40; i++) {
+        uint32_t bit = test_random_below(BITSET_MAX);
+        bitset_add(&set, i % 3 == 0 ? bit & ~1023u : bit);
+    }
+    uint32_t before = BITSET_NONE, first = bitset_lowest(&set), seen = 0;
+    for (uint32_t bit = 0; bit < BITSET_MAX; bit++) {
+        if (!CHECK_EQ(bitset_before(&set, bit), before))
+            return;
+        if (!bitset_has(&set, bit))
+            continue;
+        CHECK_EQ(
+            bitset_from(&set, before == BITSET_NONE ? 0 : before + 1), bit);
+        CHECK_EQ(bitset_from(&set, bit), bit);
+        before = bit;
+        seen++;
+    }
+    CHECK(first != BITSET_NONE && bitset_has(&set, first) && seen > 20);
+    if (before < BITSET_MAX - 1)
+        CHECK_EQ(bitset_from(&set, before + 1), BITSET_NONE);
+}
+
+TEST(a_bitset_is_filled_up_to_any_bit)
+{
+    static const uint32_t counts[] = {0, 1, 31, 32, 33, 1023, 1024, 1025};
+    for (size_t c = 0; c <= ARRAY_COUNT(counts); c++) {
+        uint32_t count = c < ARRAY_COUNT(counts) ? counts[c] : BITSET_MAX;
+        set = (struct bitset){.top = 0};
+        bitset_fill(&set, count);
+        for (uint32_t bit = 0; bit < count; bit++) {
+            if (!CHECK_EQ(bitset_lowest(&set), bit))
+                return;
+            bitset_remove(&set, bit);
+        }
+        CHECK_EQ(bitset_lowest(&set), BITSET_NONE);
+    }
+}
+
 TEST(a_heap_has_addresses_for_a_node_in_128_pages_up_to_a_limit)
 {
     struct verso_boot boot = {.heap_start = VERSO_PAGE_SIZE};
@@ -593,4 +635,6 @@ SUITE(node, a_node_is_where_its_index_says_and_is_all_its_owners,
     a_slab_grows_if_there_are_nodes_for_its_entry_and_its_area,
     refills_are_never_nested,
     a_thousand_slabs_are_given_back_on_as_little_stack_as_ten,
+    a_bitset_finds_the_next_and_the_last_before_as_by_trying,
+    a_bitset_is_filled_up_to_any_bit,
     a_heap_has_addresses_for_a_node_in_128_pages_up_to_a_limit);

@@ -103,7 +103,7 @@ $(eval $(call um_alone,32))
 # through test/inject.c.
 
 HEAP := $(BUILT)/heap
-HEAP_SUITES := util node pagemap area slab alloc
+HEAP_SUITES := util node radix pagemap area maps slab alloc
 HEAP_SOURCES := $(patsubst %,src/%.c,$(STOREYS_heap) $(LISTS_heap)) \
 	$(patsubst %,test/%.c,main state inject $(HEAP_SUITES)) \
 	$(wildcard test/heap-host/*.c)

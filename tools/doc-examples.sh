@@ -68,7 +68,7 @@ heap() {
     program=$OUT/heap-$1
     mkdir -p "$program.d"
     status=0
-    for storey in util node pagemap area slab alloc init check report reclaim \
+    for storey in util node radix pagemap area slab alloc init check report reclaim \
         fault; do
         $CC -m"$1" -std=c17 -O2 -g -ffreestanding -Wall -Wextra -Werror \
             -Iinclude -Iarch/um -DVERSO_HAS_FRAMES=0 -DVERSO_HAS_PAGING=0 \

@@ -61,6 +61,16 @@ static inline bool mmu_has_global(void)
     return um_has_global();
 }
 
+static inline bool mmu_has_ids(void)
+{
+    return MMU_IDS > 0 && um_has_ids();
+}
+
+static inline bool mmu_has_invalidate_id(void)
+{
+    return MMU_IDS > 0 && um_has_invalidate_id();
+}
+
 /* All cache types are only compared. */
 static inline void mmu_cache_init(void)
 {
@@ -71,31 +81,19 @@ static inline void mmu_root_load(pfn_t root)
     um_root_load(pfn_nr(root));
 }
 
-/* TEMPORARY until the identifiers are merged. */
-static inline bool mmu_has_ids(void)
+static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
 {
-    return false;
-}
-
-static inline bool mmu_has_invalidate_id(void)
-{
-    return false;
+    um_root_switch(pfn_nr(root), id, keep);
 }
 
 static inline void mmu_invalidate_id(unsigned id, vaddr_t va)
 {
-    (void)id, (void)va;
+    um_invalidate_id(id, va);
 }
 
 static inline void mmu_invalidate_id_all(unsigned id)
 {
-    (void)id;
-}
-
-static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
-{
-    (void)id, (void)keep;
-    um_root_load(pfn_nr(root));
+    um_invalidate_id_all(id);
 }
 
 #endif

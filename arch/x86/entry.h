@@ -40,10 +40,6 @@
 #define MMU_LEVEL_PAGES(level) ((size_t)1 << (MMU_BITS * (level)))
 #define MMU_VA_BITS(levels)    MMU_LEVEL_SHIFT(levels)
 
-#ifndef MMU_IDS
-#define MMU_IDS 0u
-#endif
-
 struct pte {
     pte_raw_t raw;
 };

@@ -17,6 +17,7 @@
 #define MMU_MIRROR_SLOT 1022u
 #endif
 #define MMU_EXEC_ENFORCED false
+#define MMU_IDS           0u /* PCID is for long mode only */
 #define MMU_KEEPS_UPPER   false
 
 typedef uint32_t pte_raw_t;

@@ -20,6 +20,7 @@
 #define MMU_MIRROR_SLOT 510u
 #endif
 #define MMU_EXEC_ENFORCED true
+#define MMU_IDS           4096u /* of address spaces: CR3, bits 0 to 11 */
 #define MMU_KEEPS_UPPER   true
 
 typedef uint64_t pte_raw_t;

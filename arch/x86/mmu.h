@@ -12,6 +12,10 @@
 #define X86_CR4_PSE 0x00000010u
 #define X86_CR4_PGE 0x00000080u
 
+#define X86_CR3_KEEP ((uint64_t)1 << 63) /* of what is written to it only */
+
+#define X86_CR4_PCIDE 0x00020000u
+
 #define X86_CR4_LA57 0x00001000u
 #define X86_EFER     0xc0000080u
 #define X86_EFER_NXE 0x00000800u
@@ -25,6 +29,9 @@
 #define X86_CPUID_PGE 0x00002000u
 #define X86_CPUID_PAT 0x00010000u
 #define X86_CPUID_1G  0x04000000u /* CPUID 0x80000001, EDX */
+
+#define X86_CPUID_PCID    0x00020000u /* CPUID 1, ECX */
+#define X86_CPUID_INVPCID 0x00000400u /* CPUID 7, EBX */
 
 /* One load, wherever it is addressed: a volatile one costs the compiler an
  * instruction more for the address. */
@@ -53,6 +60,7 @@ static inline bool pte_replace(struct pte *at, struct pte *old, struct pte e)
     return done;
 }
 
+/* Of the current identifier, and global (SDM 4.10.4.1). */
 static inline void mmu_invalidate(vaddr_t va)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
@@ -70,15 +78,28 @@ static inline void x86_cr4_set(uintptr_t cr4)
     __asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
 }
 
+struct x86_leaf {
+    uint32_t a, b, c, d;
+};
+
+static inline struct x86_leaf x86_leaf(uint32_t leaf)
+{
+    struct x86_leaf r = {leaf, 0, 0, 0};
+    __asm__ volatile("cpuid" : "+a"(r.a), "=b"(r.b), "+c"(r.c), "=d"(r.d));
+    return r;
+}
+
 /* EDX of a leaf of CPUID: 1, or 0x80000001. */
 static inline uint32_t x86_features(uint32_t leaf)
 {
-    uint32_t a = leaf, b, c = 0, d;
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    return d;
+    return x86_leaf(leaf).d;
 }
 
-/* Everything, global pages too: those go when PGE changes (SDM 4.10.4.1). */
+/* Everything, global pages too, of all identifiers: a MOV to CR4 that changes
+ * PGE "invalidates all TLB entries (including global entries) and all entries
+ * in all paging-structure caches (for all PCIDs)" (SDM 4.10.4.1). Without
+ * global pages there are no identifiers, see mmu_has_ids(): a root load does
+ * it. */
 static inline void mmu_invalidate_all(void)
 {
     uintptr_t cr4 = x86_cr4(), cr3;
@@ -193,52 +214,86 @@ static inline bool mmu_has_global(void)
     return (x86_features(1) & X86_CPUID_PGE) != 0;
 }
 
+/* CPUs whose INVLPG may leave global pages when PCIDE is set, which newer
+ * microcode mends (Intel's specification updates, ADL063 and RPL042): Alder
+ * Lake and Raptor Lake, family 6. Another maker's CPU of that number does
+ * without. */
+static inline bool x86_invlpg_fails(uint32_t signature)
+{
+    static const uint8_t models[] = {0x97, 0x9a, 0xbe, 0xb7, 0xba, 0xbf};
+    const uint32_t model = (signature >> 12 & 0xf0) | (signature >> 4 & 0x0f);
+    if ((signature >> 8 & 0xf) != 6)
+        return false;
+    for (unsigned i = 0; i < sizeof(models); i++)
+        if (model == models[i])
+            return true;
+    return false;
+}
+
+/* Identifiers of address spaces, PCIDs: in long mode only. */
+static inline bool mmu_has_ids(void)
+{
+    if (MMU_IDS == 0 || !mmu_has_global())
+        return false;
+    const struct x86_leaf r = x86_leaf(1);
+    return (r.c & X86_CPUID_PCID) != 0 && !x86_invlpg_fails(r.a);
+}
+
+static inline bool mmu_has_invalidate_id(void)
+{
+    return MMU_IDS > 0 && x86_leaf(0).a >= 7 &&
+           (x86_leaf(7).b & X86_CPUID_INVPCID) != 0;
+}
+
+/* A root with an identifier (SDM 4.10.4.1, MOV to CR3). To keep, and any
+ * identifier but 0, wants PCIDE: without it bit 63 is reserved, and bits 3 and
+ * 4 are a cache type. */
+static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
+{
+    uintptr_t word = (uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT | id;
+    if (keep)
+        word |= (uintptr_t)X86_CR3_KEEP;
+    __asm__ volatile("mov %0, %%cr3" : : "r"(word) : "memory");
+}
+
+/* INVPCID, type 0 and 1 (SDM vol. 2A): a page, with the entries for tables that
+ * lead there; all of an identifier. Global pages stay. The address must be
+ * canonical. */
+static inline void x86_invpcid(uintptr_t type, unsigned id, vaddr_t va)
+{
+    const struct {
+        uint64_t id, va;
+    } what = {id, va};
+    __asm__ volatile("invpcid %0, %1" : : "m"(what), "r"(type) : "memory");
+}
+
+static inline void mmu_invalidate_id(unsigned id, vaddr_t va)
+{
+    x86_invpcid(0, id, va);
+}
+
+static inline void mmu_invalidate_id_all(unsigned id)
+{
+    x86_invpcid(1, id, 0);
+}
+
 /* Loads the root, and sees to it that paging is on, with write protection for
- * the kernel too, all that entries can say, and, from then on, global pages. */
+ * the kernel too, all that entries can say, and, from then on, global pages and
+ * identifiers. PCIDE may be set in long mode, while bits 0 to 11 of CR3 are 0
+ * (SDM 4.10.1): they were just loaded so, with identifier 0. */
 static inline void mmu_root_load(pfn_t root)
 {
     uintptr_t word;
     x86_formats_enable();
-    __asm__ volatile("mov %0, %%cr3"
-                     :
-                     : "r"((uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT)
-                     : "memory");
+    mmu_switch(root, 0, false);
     __asm__ volatile("mov %%cr0, %0\n\tor %1, %0\n\tmov %0, %%cr0"
                      : "=&r"(word)
                      : "r"((uintptr_t)(X86_CR0_PG | X86_CR0_WP))
                      : "memory", "cc");
     if (mmu_has_global())
         x86_cr4_set(x86_cr4() | X86_CR4_PGE);
-}
-
-/* TEMPORARY until the identifiers are merged. */
-static inline bool mmu_has_ids(void)
-{
-    return false;
-}
-
-static inline bool mmu_has_invalidate_id(void)
-{
-    return false;
-}
-
-static inline void mmu_invalidate_id(unsigned id, vaddr_t va)
-{
-    (void)id, (void)va;
-}
-
-static inline void mmu_invalidate_id_all(unsigned id)
-{
-    (void)id;
-}
-
-static inline void mmu_switch(pfn_t root, unsigned id, bool keep)
-{
-    (void)id, (void)keep;
-    __asm__ volatile("mov %0, %%cr3"
-                     :
-                     : "r"((uintptr_t)pfn_nr(root) << VERSO_PAGE_SHIFT)
-                     : "memory");
+    if (mmu_has_ids())
+        x86_cr4_set(x86_cr4() | X86_CR4_PCIDE);
 }
 
 #endif

@@ -69,7 +69,9 @@ struct verso_boot {
     vaddr_t user_start;
     size_t user_pages;
 
-    /* heap */
+    /* heap: addresses, up to 64 TiB. They cost what is used of them, but for
+     * a table at start for each entry of the root, where those are kept
+     * (MMU_KEEPS_UPPER). */
     vaddr_t heap_start;
     size_t heap_pages;
     /* Object sizes of alloc's slabs in bytes, ascending, at most 32 KiB:

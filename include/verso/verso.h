@@ -7,7 +7,7 @@
  *     frame     physical frames: buddies, zones, owners
  *     paging    page tables, edited through their own mirror
  *     back      memory behind addresses: frame + paging, or the host's
- *     (node, pagemap: private to the library)
+ *     (node, pagemap, radix: private to the library)
  *     area      ranges of pages
  *     slab      caches of objects
  *     alloc     objects of any size
@@ -16,7 +16,7 @@
  * Lock order, outermost first; entry points take them, nothing is called back
  * with one held:
  *
- *     area, node > space > frame
+ *     area > node > space > frame
  *     slab, slub (the list of caches), reclaim (the list of clients)
  *
  * The latter are leaves: slab is dropped before a cache grows. frame and slab

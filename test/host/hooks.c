@@ -27,9 +27,15 @@ uint32_t __wrap_verso_back_release(
 #ifdef HOOKS_ASAN
     __asan_unpoison_memory_region((const void *)va, pages << VERSO_PAGE_SHIFT);
 #endif
-    size_t leaf = (va - verso_i_pagemap.leaf_start) >> VERSO_PAGE_SHIFT;
-    if (leaf < verso_i_pagemap.leaves)
-        CHECK((vaddr_t)verso_i_pagemap.root[leaf] != va);
+    const struct pagemap *map = &verso_i_pagemap;
+    size_t leaf = (va - map->leaf_start) >> VERSO_PAGE_SHIFT;
+    if (leaf < map->pages / PAGEMAP_LEAF_PAGES)
+        CHECK(map->root[leaf] != map->leaf_start);
+    size_t region = (va - (vaddr_t)map->root) >> VERSO_PAGE_SHIFT;
+    if (region < map->regions) {
+        CHECK(map->near <= region * PAGEMAP_REGION_PAGES);
+        CHECK(!bitset_has(&map->present, (uint32_t)region));
+    }
     return __real_verso_back_release(space, va, pages);
 }
 

@@ -50,6 +50,7 @@ static struct shared {
 static struct {
     bool free_before_ack, wait_locked, no_lock, free_table_first, no_ipi;
     bool uses_with_interrupts; /* CPU 1 touches the page with interrupts on */
+    bool keeps; /* what an identifier had before others unmapped */
 } plan;
 
 /* ---- the code under test ---- */
@@ -279,6 +280,31 @@ static int cached_before(unsigned cpu, void *arg)
     return 0;
 }
 
+/* CPU 0 unmaps and drops all that it has, of every identifier. CPU 1, which is
+ * in another space, is not told, and comes back (pitfall 47). */
+static int leave_and_come_back(unsigned cpu, void *arg)
+{
+    (void)arg;
+    if (cpu == 0) {
+        while (!*(volatile uint32_t *)&shared->ready)
+            um_relax();
+        um_store(frame_at(TABLE), 0);
+        um_invalidate_all();
+        um_release(&shared->done, 1);
+        return 0;
+    }
+    um_root_switch(um_root(), 1, false);
+    (void)um_prefetch(address_of(0));
+    um_root_switch(um_root(), 2, false);
+    um_release(&shared->ready, 1);
+    while (!*(volatile uint32_t *)&shared->done)
+        um_relax();
+    CPU_CHECK(um_audit(NULL) == 0);
+    um_root_switch(um_root(), 1, plan.keeps);
+    CPU_CHECK(um_audit(NULL) == 0);
+    return 0;
+}
+
 /* ---- tests ---- */
 
 static struct um_cpus two(int (*run)(unsigned, void *))
@@ -394,6 +420,21 @@ static void a_table_freed_before_its_flush_is_walked_by_the_other_cpu(void)
     CHECK(WEXITSTATUS(end.status) == MACHINE_CHECK);
     plan.free_table_first = false;
     all_end_well(free_table_and_walk);
+}
+
+/* pitfalls 19, 47. */
+static void each_cpu_has_identifiers_of_its_own(void)
+{
+    plan_clear("");
+    if (!um_has_ids()) {
+        CHECK(UM_LEVELS_MAX == 2);
+        return;
+    }
+    plan.keeps = true;
+    struct um_cpus_end end = some_ends_badly(leave_and_come_back);
+    CHECK(end.how == UM_CPUS_ENDED && end.cpu == 1);
+    plan.keeps = false;
+    all_end_well(leave_and_come_back);
 }
 
 /* ---- of the scheduler itself ---- */
@@ -726,6 +767,7 @@ static const struct tap_test tests[] = {
     TAP_TEST(waiting_with_a_lock_that_others_want_is_a_deadlock),
     TAP_TEST(two_initiators_that_share_a_request_are_found),
     TAP_TEST(a_table_freed_before_its_flush_is_walked_by_the_other_cpu),
+    TAP_TEST(each_cpu_has_identifiers_of_its_own),
     TAP_TEST(a_lock_excludes_in_every_schedule_and_is_missed_in_some),
     TAP_TEST(the_same_seed_gives_the_same_run_and_another_another),
     TAP_TEST(nothing_cached_is_taken_along_or_kept),

@@ -654,6 +654,745 @@ static void a_1_gib_page_unlike_the_2_mib_page_is_a_machine_check(void)
     size_change(1, 2, false);
 }
 
+/* ---- identifiers of address spaces ---- */
+
+#define ID_LAST (UM_IDS - 1)
+
+static uint32_t pfn_of(um_phys_t pa)
+{
+    return (uint32_t)(pa / PAGE);
+}
+
+/* entry_at() and page_new() are for this root from now on. */
+static void enter(um_phys_t root, unsigned id, bool keep)
+{
+    root_pa = root;
+    um_root_switch(pfn_of(root), id, keep);
+}
+
+/* Two address spaces, with a page at `base` whose first word is 1, or 2; the
+ * first is current, with identifier 1. */
+static void two_spaces(um_phys_t root[2], um_entry_t bits)
+{
+    if (!um_has_ids())
+        _exit(SKIPPED);
+    for (uint32_t i = 2; i-- > 0;) {
+        root[i] = root_pa = frame_new();
+        page_new(base, bits, i + 1);
+    }
+    enter(root[0], 1, false);
+}
+
+/* Also there, but not in their own tables. */
+static void page_beside(um_phys_t root[2], um_entry_t bits)
+{
+    const um_phys_t was = root_pa;
+    for (uint32_t i = 0; i < 2; i++) {
+        root_pa = root[i];
+        page_new(base + PAGE, bits, i + 1);
+    }
+    root_pa = was;
+}
+
+static uint32_t word_at(uintptr_t va)
+{
+    CHECK_EQ(read_at(va), NONE);
+    return seen;
+}
+
+static void each_identifier_has_pages_of_its_own(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], 2, false);
+    CHECK_EQ(word_at(base), 2);
+    CHECK_EQ(um_stats()->cached, 2);
+    for (unsigned i = 0; i < 2; i++) { /* without a walk */
+        enter(root[i], 1 + i, true);
+        CHECK_EQ(um_id(), 1 + i);
+        CHECK_EQ(word_at(base), 1 + i);
+    }
+    CHECK_EQ(um_stats()->fills, 2);
+    CHECK_EQ(um_stats()->kept, 2);
+    CHECK_EQ(audit(), 0);
+}
+
+/* pitfall 19. */
+static void a_switch_that_keeps_brings_back_a_stale_page(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], 2, false);
+    root_pa = root[0];
+    um_store(entry_at(base, 0), 0);
+    um_invalidate(base); /* for identifier 2 */
+    CHECK_EQ(audit(), 0);
+    enter(root[0], 1, true);
+    CHECK_EQ(word_at(base), 1);
+    CHECK_EQ(audit(), 1);
+    CHECK(found[0].id == 1 && found[0].va == base && found[0].level == 0);
+    CHECK(found[0].is_known && found[0].stored == 0);
+    CHECK_EQ(read_at(base), 0);
+}
+
+static void a_switch_drops_what_its_identifier_has_and_no_other(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], ID_LAST, false);
+    CHECK_EQ(word_at(base), 2);
+    enter(root[1], ID_LAST, false);
+    CHECK_EQ(um_stats()->cached, 1);
+    enter(root[1], 1, false); /* that of another identifier than the current */
+    CHECK_EQ(um_stats()->cached, 0);
+    CHECK_EQ(word_at(base), 2);
+}
+
+static void a_root_load_is_of_identifier_0_and_leaves_others(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    enter(root[1], 0, false);
+    CHECK_EQ(word_at(base), 2);
+    enter(root[0], 1, true);
+    CHECK_EQ(word_at(base), 1);
+    um_store(entry_at(base, 0), 0);
+    um_root_load(pfn_of(root[1]));
+    CHECK_EQ(um_id(), 0);
+    CHECK_EQ(um_stats()->cached, 1);
+    CHECK_EQ(word_at(base), 2);
+    enter(root[0], 1, true);
+    CHECK_EQ(word_at(base), 1);
+}
+
+static void an_invalidation_of_a_page_leaves_other_identifiers(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], 2, false);
+    CHECK_EQ(word_at(base), 2);
+    um_store(entry_at(base, 0), 0);
+    um_invalidate(base);
+    CHECK_EQ(read_at(base), 0);
+    CHECK_EQ(um_stats()->cached, 1);
+    enter(root[0], 1, true);
+    um_store(entry_at(base, 0), 0);
+    CHECK_EQ(word_at(base), 1);
+    um_invalidate(base);
+    CHECK_EQ(read_at(base), 0);
+}
+
+/* pitfall 18: here it is the wrong space's, and nobody notices but the audit.
+ */
+static void a_global_page_is_used_by_every_identifier_and_survives(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W | UM_ENTRY_G);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], 2, false);
+    CHECK_EQ(word_at(base), 1);
+    if (um_has_invalidate_id()) {
+        um_invalidate_id(2, base);
+        um_invalidate_id(1, base);
+        um_invalidate_id_all(1);
+        um_invalidate_id_all(2);
+    }
+    CHECK_EQ(word_at(base), 1);
+    CHECK_EQ(um_stats()->fills, 1);
+    CHECK_EQ(audit(), 1);
+    CHECK_EQ(word_at(base), 2);
+    enter(root[0], 1, true);
+    CHECK_EQ(word_at(base), 2);
+    um_invalidate(base);
+    CHECK_EQ(word_at(base), 1);
+    um_invalidate_all();
+    CHECK_EQ(um_stats()->cached, 0);
+}
+
+/* Where there are both, the identifier's own is used; a walk replaces both. */
+static void a_page_cached_as_its_own_hides_the_global_one(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    CHECK_EQ(word_at(base), 1);
+    root_pa = root[1];
+    um_store(entry_at(base, 0), *entry_at(base, 0) | UM_ENTRY_G);
+    enter(root[1], 2, false);
+    CHECK_EQ(word_at(base), 2);
+    enter(root[0], 1, true);
+    CHECK_EQ(um_stats()->cached, 2);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[0], 3, true);
+    CHECK_EQ(word_at(base), 2);
+    enter(root[0], 1, true);
+    CHECK_EQ(write_at(base), NONE); /* the first: it walks */
+    CHECK_EQ(um_stats()->cached, 1);
+    CHECK_EQ(word_at(base), 7);
+    enter(root[0], 3, true);
+    CHECK_EQ(word_at(base), 7);
+    CHECK_EQ(um_stats()->cached, 2);
+}
+
+/* INVPCID, type 0. */
+static void an_invalidation_by_identifier_is_for_that_page_of_it_alone(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    page_beside(root, W);
+    CHECK_EQ(word_at(base), 1);
+    CHECK_EQ(word_at(base + PAGE), 1);
+    enter(root[1], 2, false);
+    CHECK_EQ(word_at(base), 2);
+    um_invalidate_id(1, base);
+    CHECK_EQ(um_stats()->cached, 2);
+    CHECK_EQ(word_at(base), 2);
+    um_invalidate_id(3, base);
+    CHECK_EQ(um_stats()->cached, 2);
+    um_invalidate_id(2, base + 1);
+    CHECK_EQ(um_stats()->cached, 1);
+    enter(root[0], 1, true);
+    CHECK_EQ(word_at(base + PAGE), 1);
+    CHECK_EQ(um_stats()->fills, 3);
+    CHECK_EQ(word_at(base), 1);
+    CHECK_EQ(um_stats()->fills, 4);
+}
+
+static void an_invalidation_by_identifier_leaves_global_pages(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    page_beside(root, UM_ENTRY_G);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(word_at(base), 1);
+        CHECK_EQ(word_at(base + PAGE), 1);
+        if (i == 0)
+            um_invalidate_id(1, base + PAGE);
+        else
+            um_invalidate_id_all(1);
+        CHECK_EQ(um_stats()->cached, 2 - i);
+        CHECK_EQ(word_at(base + PAGE), 1);
+        CHECK_EQ(um_stats()->fills, 2);
+    }
+}
+
+/* Type 1, and everything. */
+static void all_of_an_identifier_goes_and_all_of_all(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    for (unsigned id = 1; id < 4; id++) {
+        enter(root[id & 1], id, true);
+        CHECK_EQ(word_at(base), 1 + (id & 1));
+    }
+    um_invalidate_id_all(2);
+    CHECK_EQ(um_stats()->cached, 2);
+    CHECK_EQ(word_at(base), 2);
+    um_invalidate_id_all(3);
+    CHECK_EQ(um_stats()->cached, 1);
+    CHECK_EQ(word_at(base), 2);
+    um_invalidate_all();
+    CHECK_EQ(um_stats()->cached, 0);
+    enter(root[0], 1, true);
+    CHECK_EQ(word_at(base), 1);
+}
+
+/* What the entry for a table shows of it is stale; the identifier's pages are
+ * dropped one by one, as if they were another's. */
+static bool uses_table(unsigned id, uintptr_t va, void (*drop)(unsigned id))
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    page_beside(root, W);
+    CHECK(um_misbehave("pdecache=1"));
+    enter(root[0], id, false);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], 2, false);
+    root_pa = root[0];
+    um_store(entry_at(base, 1), 0);
+    drop(id);
+    enter(root[0], id, true);
+    return read_at(va) == NONE;
+}
+
+static void drop_here(unsigned id)
+{
+    (void)id;
+    um_invalidate(base);
+}
+
+static void drop_nothing(unsigned id)
+{
+    (void)id;
+}
+
+static void an_entry_for_a_table_is_kept_with_its_identifier(void)
+{
+    CHECK(uses_table(1, base + PAGE, drop_nothing));
+    CHECK(audit() >= 2);
+    CHECK(found[0].id == 1 && found[0].level == 1);
+    CHECK_EQ(read_at(base + PAGE), 0);
+}
+
+static void an_invalidation_leaves_other_identifiers_entries_for_tables(void)
+{
+    CHECK(uses_table(1, base + PAGE, drop_here));
+    um_invalidate(base + PAGE); /* for this one */
+    CHECK_EQ(read_at(base + PAGE), 0);
+}
+
+static void drop_that_page(unsigned id)
+{
+    um_invalidate_id(id, base);
+}
+
+static void drop_elsewhere(unsigned id)
+{
+    um_invalidate_id(id, base + um_span(1));
+}
+
+static void by_identifier_the_entries_that_lead_to_the_page_go(void)
+{
+    CHECK(!uses_table(1, base + PAGE, drop_that_page));
+}
+
+static void by_identifier_entries_that_lead_elsewhere_stay(void)
+{
+    CHECK(uses_table(1, base + PAGE, drop_elsewhere));
+}
+
+static void drop_all_of(unsigned id)
+{
+    um_invalidate_id_all(id);
+}
+
+static void all_of_an_identifier_is_entries_for_tables_too(void)
+{
+    CHECK(!uses_table(1, base + PAGE, drop_all_of));
+}
+
+/* pitfall 19: an identifier given to another space, and nothing dropped. */
+static void a_recycled_identifier_shows_the_old_space_and_the_audit_tells(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], 2, false);
+    enter(root[1], 1, true);
+    CHECK_EQ(word_at(base), 1);
+    CHECK_EQ(audit(), 1);
+    CHECK(found[0].id == 1 && found[0].va == base);
+    CHECK_EQ(word_at(base), 2);
+    enter(root[0], 1, false); /* as it should be done */
+    CHECK_EQ(word_at(base), 1);
+    CHECK_EQ(audit(), 0);
+}
+
+static void the_audit_of_an_identifier_uses_the_root_that_it_had_last(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    CHECK_EQ(word_at(base), 1);
+    enter(root[1], 2, false);
+    CHECK_EQ(word_at(base), 2);
+    for (unsigned id = 0; id < 4; id++)
+        CHECK_EQ(um_audit_id(id, NULL), 0);
+    root_pa = root[0];
+    um_store(entry_at(base, 0), 0);
+    found_count = 0;
+    CHECK_EQ(um_audit_id(2, find), 0);
+    CHECK_EQ(um_audit_id(1, find), 1);
+    CHECK(found[0].id == 1 && found[0].stored == 0);
+    CHECK_EQ(um_stats()->cached, 1);
+}
+
+static void large_pages_of_identifiers_do_not_clash(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    if (!um_has_large(1))
+        _exit(SKIPPED);
+    root_pa = root[1];
+    *entry_at(base, 1) = 0;
+    const uintptr_t va = large_new(1, W);
+    enter(root[0], 1, false);
+    page_new(va, W, 5);
+    CHECK_EQ(word_at(va), 5);
+    enter(root[1], 2, false);
+    CHECK_EQ(read_at(va + PAGE), NONE);
+    CHECK_EQ(read_at(va), NONE);
+    enter(root[0], 1, true);
+    CHECK_EQ(word_at(va), 5);
+    um_invalidate(va);
+    CHECK_EQ(um_stats()->cached, 2);
+    enter(root[1], 3, false);
+    CHECK_EQ(read_at(va), NONE);
+    um_invalidate_id(2, va + 5 * PAGE); /* of all its fragments */
+    CHECK_EQ(um_stats()->cached, 1);
+    um_invalidate_id(3, va + 5 * PAGE);
+    CHECK_EQ(um_stats()->cached, 0);
+    CHECK_EQ(audit(), 0);
+}
+
+static void user_mode_opens_no_page_of_another_identifier(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W | U);
+    CHECK_EQ(word_at(base), 1);
+    root_pa = root[1];
+    um_store(entry_at(base, 0), *entry_at(base, 0) & ~(um_entry_t)U);
+    enter(root[1], 2, false);
+    CHECK_EQ(word_at(base), 2);
+    CHECK_EQ(user(read_at, base), UM_FAULT_PRESENT | UM_FAULT_USER);
+    enter(root[0], 1, true);
+    CHECK_EQ(user(write_at, base), NONE);
+    CHECK_EQ(word_at(base), 7);
+}
+
+static void a_tlb_full_of_many_identifiers_is_emptied(void)
+{
+    um_phys_t root[2];
+    two_spaces(root, W);
+    page_beside(root, W);
+    for (unsigned id = 0; id < UM_IDS; id++) {
+        enter(root[id & 1], id, true);
+        CHECK_EQ(word_at(base + PAGE), 1 + (id & 1));
+    }
+    CHECK_EQ(um_stats()->full, 1);
+    CHECK_EQ(um_stats()->cached, UM_IDS - 4000);
+    for (unsigned id = 0; id < UM_IDS; id++)
+        CHECK_EQ(um_audit_id(id, NULL), 0);
+    for (unsigned id = 0; id < UM_IDS; id++)
+        um_invalidate_id_all(id);
+    CHECK_EQ(um_stats()->cached, 0);
+}
+
+/* What a machine without them refuses, each in a process of its own. */
+static bool is_machine_check(const char *what, void (*act)(void))
+{
+    int status = 1;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        expected = what;
+        act();
+        _exit(1);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    return status == 0;
+}
+
+static void use_id(void)
+{
+    um_root_switch(um_root(), 1, false);
+}
+
+static void use_keep(void)
+{
+    um_root_switch(um_root(), 0, true);
+}
+
+static void use_invalidate(void)
+{
+    um_invalidate_id(0, base);
+}
+
+static void use_invalidate_all(void)
+{
+    um_invalidate_id_all(0);
+}
+
+static void use_large_id(void)
+{
+    um_root_switch(um_root(), UM_IDS, false);
+}
+
+static void audit_large_id(void)
+{
+    (void)um_audit_id(UM_IDS, NULL);
+}
+
+static void what_a_machine_has_not_is_a_machine_check(void)
+{
+    if (um_has_ids()) /* not in this format, or config, or UM */
+        CHECK(um_misbehave("noids=1,noinvpcid=1"));
+    CHECK(um_misbehave("")); /* they do not come back */
+    CHECK(!um_has_ids() && !um_has_invalidate_id());
+    CHECK(is_machine_check("identifier", use_id));
+    CHECK(is_machine_check("keeps", use_keep));
+    CHECK(is_machine_check("INVPCID", use_invalidate));
+    CHECK(is_machine_check("INVPCID", use_invalidate_all));
+    um_root_switch(um_root(), 0, false);
+}
+
+static void an_identifier_out_of_range_is_a_machine_check(void)
+{
+    CHECK(is_machine_check("identifier", use_large_id));
+    CHECK(is_machine_check("identifier", audit_large_id));
+    um_root_switch(um_root(), 0, false);
+}
+
+/*
+ * At random: what may be cached, as a bit for each value of an entry, for each
+ * identifier (and one more for global pages) and page. A value is a frame, and
+ * one of FRAMES more if it is global; the word in frame n is n.
+ */
+enum {
+    SPACES = 4, /* of which each identifier may have any */
+    PAGES = 6,
+    FRAMES = 8,
+    GLOBAL = SPACES
+};
+
+static struct {
+    const char *temper; /* "": then all is known, not only what may be */
+    unsigned seed, step;
+    uint32_t random;
+    um_phys_t frame[FRAMES], root[SPACES];
+    unsigned id, space_of[SPACES];  /* as numbers in ids[] and root[] */
+    uint32_t tables[SPACES];        /* that the identifier may use: of spaces */
+    uint32_t stored[SPACES][PAGES]; /* one bit, or 0: not present */
+    uint32_t may[SPACES + 1][PAGES]; /* be cached */
+} model;
+
+static const unsigned ids[SPACES] = {0, 1, 2, ID_LAST};
+
+static unsigned draw(unsigned below)
+{
+    model.random = model.random * 1664525u + 1013904223u;
+    return (model.random >> 16) % below;
+}
+
+static void model_check(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    printf("# UM=%s, seed %u, step %u\n", model.temper, model.seed, model.step);
+    fail(__LINE__, what);
+}
+
+/* In three tables. */
+static uintptr_t model_va(unsigned page)
+{
+    return base + page % 3 * um_span(1) + page * PAGE;
+}
+
+static bool is_calm(void)
+{
+    return *model.temper == '\0';
+}
+
+/* What a walk may find: with kept entries for tables, in those of spaces that
+ * had the identifier before. */
+static uint32_t model_walk(unsigned page, bool *may_fault)
+{
+    uint32_t bits = 0;
+    *may_fault = false;
+    for (unsigned space = 0; space < SPACES; space++) {
+        if (!(model.tables[model.id] >> space & 1))
+            continue;
+        bits |= model.stored[space][page];
+        *may_fault |= model.stored[space][page] == 0;
+    }
+    return bits;
+}
+
+static void model_fill(unsigned page)
+{
+    bool may_fault;
+    const uint32_t bits = model_walk(page, &may_fault);
+    model.may[model.id][page] |= bits & ((1u << FRAMES) - 1);
+    model.may[GLOBAL][page] |= bits & ~((1u << FRAMES) - 1);
+}
+
+static void model_tables(unsigned id, bool keep)
+{
+    const uint32_t space = 1u << model.space_of[id];
+    keep &= strstr(model.temper, "pdecache") != NULL;
+    model.tables[id] = space | (keep ? model.tables[id] : 0);
+}
+
+/* The CPU may have walked unasked. */
+static void model_speculate(void)
+{
+    for (unsigned page = 0; page < PAGES && !is_calm(); page++)
+        model_fill(page);
+}
+
+static void model_store(unsigned space, unsigned page)
+{
+    const unsigned frame = draw(FRAMES), kind = draw(4);
+    const uint32_t bit = 1u << (frame + (kind == 1 ? FRAMES : 0));
+    const um_entry_t raw =
+        model.frame[frame] | UM_ENTRY_P | W | U | (kind == 1 ? UM_ENTRY_G : 0);
+    root_pa = model.root[space];
+    um_entry_t *entry = entry_at(model_va(page), 0), old = *entry;
+    while (!um_replace(entry, &old, kind == 0 ? 0 : raw)) {
+    }
+    model.stored[space][page] = kind == 0 ? 0 : bit;
+}
+
+static void model_read(unsigned page)
+{
+    const uint32_t own = model.may[model.id][page];
+    const uint32_t cached = own | model.may[GLOBAL][page];
+    bool may_fault;
+    uint32_t may = is_calm() && own ? own : cached;
+    const uint32_t walk = model_walk(page, &may_fault);
+    if (may == 0 || !is_calm())
+        may |= walk;
+    const unsigned code = read_at(model_va(page));
+    if (code != NONE) {
+        model_check(code == 0 && may_fault && (cached == 0 || !is_calm()),
+            "this fault");
+        return;
+    }
+    const uint32_t frame = 1u << seen;
+    model_check((may & (frame | frame << FRAMES)) != 0, "what was read");
+    if (cached == 0)
+        model_fill(page);
+}
+
+static void model_switch(unsigned id, unsigned space, bool keep)
+{
+    if (keep || id > 0 || draw(2))
+        um_root_switch(pfn_of(model.root[space]), ids[id], keep);
+    else
+        um_root_load(pfn_of(model.root[space]));
+    if (!keep)
+        memset(model.may[id], 0, sizeof(model.may[id]));
+    model.id = id;
+    model.space_of[id] = space;
+    model_tables(id, keep);
+}
+
+static void model_invalidate(unsigned id, unsigned page)
+{
+    switch (draw(8)) {
+    case 0:
+        um_invalidate_all();
+        memset(model.may, 0, sizeof(model.may));
+        for (unsigned i = 0; i < SPACES; i++)
+            model_tables(i, false);
+        break;
+    case 1:
+        um_invalidate_id_all(ids[id]);
+        memset(model.may[id], 0, sizeof(model.may[id]));
+        model_tables(id, false);
+        break;
+    case 2:
+    case 3:
+        um_invalidate_id(ids[id], model_va(page));
+        model.may[id][page] = 0;
+        break;
+    default:
+        um_invalidate(model_va(page));
+        model.may[model.id][page] = model.may[GLOBAL][page] = 0;
+        model_tables(model.id, false);
+    }
+}
+
+/* Which of these are not granted by the tables? More than what is cached may be
+ * stored: global. */
+static uint32_t not_granted(uint32_t may, uint32_t stored)
+{
+    return may & ~(stored | stored >> FRAMES);
+}
+
+/* Of an identifier, or GLOBAL. What is stale is dropped. */
+static size_t model_stale(unsigned id, unsigned space)
+{
+    size_t count = 0;
+    for (unsigned page = 0; page < PAGES; page++) {
+        uint32_t *may = &model.may[id][page];
+        const uint32_t stale = not_granted(*may, model.stored[space][page]);
+        count += stale != 0;
+        *may &= ~stale;
+    }
+    return count;
+}
+
+static void model_audit(unsigned id)
+{
+    size_t stale = model_stale(id, model.space_of[id]);
+    if (id == model.id)
+        stale += model_stale(GLOBAL, model.space_of[id]);
+    const bool is_known = model.tables[id] == 1u << model.space_of[id];
+    const size_t told =
+        id == model.id ? um_audit(NULL) : um_audit_id(ids[id], NULL);
+    model_check(told == stale || (told < stale && !is_calm()) || !is_known,
+        "the audit");
+    model_tables(id, false);
+}
+
+static void model_step(void)
+{
+    const unsigned page = draw(PAGES), id = draw(SPACES), space = draw(SPACES);
+    size_t cached = 0;
+    switch (draw(12)) {
+    case 0:
+        model_switch(id, space, draw(3) != 0);
+        break;
+    case 1:
+        model_switch(id, model.space_of[id], draw(3) != 0);
+        break;
+    case 2:
+        model_audit(id);
+        break;
+    case 3:
+        model_invalidate(id, page);
+        break;
+    case 4:
+    case 5:
+        model_store(draw(2) ? space : model.space_of[model.id], page);
+        break;
+    default:
+        model_read(page);
+    }
+    model_speculate();
+    for (unsigned i = 0; i < (SPACES + 1) * PAGES; i++)
+        cached += model.may[i / PAGES][i % PAGES] != 0;
+    model_check(!is_calm() || um_stats()->cached == cached, "what is cached");
+}
+
+static void model_run(const char *temper, unsigned seed)
+{
+    model.temper = temper;
+    model.random = model.seed = seed;
+    model.id = 0;
+    CHECK(um_misbehave(temper));
+    um_invalidate_all();
+    memset(model.may, 0, sizeof(model.may));
+    for (unsigned id = 0; id < SPACES; id++)
+        model_tables(id, false);
+    um_root_load(pfn_of(model.root[model.space_of[0]]));
+    model_speculate();
+    for (model.step = 0; model.step < 1000; model.step++)
+        model_step();
+}
+
+/* pitfall 19. */
+static void four_identifiers_have_what_they_may_and_nothing_else(void)
+{
+    if (!um_has_ids())
+        _exit(SKIPPED);
+    for (uint32_t i = 0; i < FRAMES; i++)
+        *(uint32_t *)(void *)memory_at(model.frame[i] = frame_new()) = i;
+    for (unsigned i = 0; i < SPACES; i++) {
+        model.root[i] = root_pa = frame_new();
+        for (unsigned page = 0; page < PAGES; page++)
+            (void)entry_at(model_va(page), 0);
+    }
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        model_run("", seed);
+        model_run("evict=8", seed);
+        model_run("evict=4,speculate=1,pdecache=1,adrandom=1", seed);
+    }
+}
+
 /* ---- the rest ---- */
 
 static void a_mirror_shows_the_entries(void)
@@ -876,6 +1615,31 @@ static struct test {
     TEST(a_page_unlike_the_1_gib_page_cached_is_a_machine_check),
     TEST(a_2_mib_page_unlike_the_1_gib_page_is_a_machine_check),
     TEST(a_1_gib_page_unlike_the_2_mib_page_is_a_machine_check),
+    TEST(each_identifier_has_pages_of_its_own),
+    TEST(a_switch_that_keeps_brings_back_a_stale_page),
+    TEST(a_switch_drops_what_its_identifier_has_and_no_other),
+    TEST(a_root_load_is_of_identifier_0_and_leaves_others),
+    TEST(an_invalidation_of_a_page_leaves_other_identifiers),
+    TEST(a_global_page_is_used_by_every_identifier_and_survives),
+    TEST(a_page_cached_as_its_own_hides_the_global_one),
+    TEST(an_invalidation_by_identifier_is_for_that_page_of_it_alone),
+    TEST(an_invalidation_by_identifier_leaves_global_pages),
+    TEST(all_of_an_identifier_goes_and_all_of_all),
+    TEST(an_entry_for_a_table_is_kept_with_its_identifier),
+    TEST(an_invalidation_leaves_other_identifiers_entries_for_tables),
+    TEST(by_identifier_the_entries_that_lead_to_the_page_go),
+    TEST(by_identifier_entries_that_lead_elsewhere_stay),
+    TEST(all_of_an_identifier_is_entries_for_tables_too),
+    TEST(a_recycled_identifier_shows_the_old_space_and_the_audit_tells),
+    TEST(the_audit_of_an_identifier_uses_the_root_that_it_had_last),
+    TEST(large_pages_of_identifiers_do_not_clash),
+    TEST(user_mode_opens_no_page_of_another_identifier),
+    TEST(a_tlb_full_of_many_identifiers_is_emptied),
+    TEST(what_a_machine_has_not_is_a_machine_check),
+    TEST(what_a_machine_has_not_is_a_machine_check, .no_ids = true,
+        .no_invalidate_id = true),
+    TEST(an_identifier_out_of_range_is_a_machine_check),
+    TEST(four_identifiers_have_what_they_may_and_nothing_else),
     TEST(a_mirror_shows_the_entries),
     TEST(a_walk_outside_of_memory_is_a_machine_check),
     TEST(a_walk_through_what_is_no_table_is_a_machine_check,

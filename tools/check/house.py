@@ -27,7 +27,7 @@ STOREYS = [
     ["paging"],
     ["back"],
     ["node"],
-    ["pagemap"],
+    ["pagemap", "radix"],
     ["area"],
     ["slab"],
     ["magazine"],

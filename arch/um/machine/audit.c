@@ -2,8 +2,9 @@
 /*
  * audit.c - which cached translations should have been invalidated?
  *
- * Each cached page is looked up again in the tables. What is cached may allow
- * less than what is stored, never more, and nothing else (Intel SDM vol. 3A,
+ * Each page cached for an identifier, and each global one, is looked up again
+ * in the tables of the root last loaded with it. What is cached may allow less
+ * than what is stored, never more, and nothing else (Intel SDM vol. 3A,
  * 4.10.4.2 and 4.10.4.3). More is also: global, so that it outlives root loads;
  * dirty, so that the next write does not set it (4.8). Whom to ask is known
  * too: the last stores of entries are kept in a ring, with the address they
@@ -89,10 +90,11 @@ static bool has_more(const struct um_cached *c, um_entry_t stored)
     return (cached & ~stored) != 0;
 }
 
-static bool audit_page(const struct um_cached *c, struct um_stale *stale)
+static bool audit_page(
+    const struct um_cached *c, um_phys_t root, struct um_stale *stale)
 {
     struct um_look look;
-    um_look(um_va(c), false, &look);
+    um_look(root, um_va(c), &look);
     if (look.present && look.level == c->level &&
         !um_is_stale(c->entry, look.entry) && !has_more(c, look.entry))
         return false;
@@ -102,10 +104,11 @@ static bool audit_page(const struct um_cached *c, struct um_stale *stale)
 }
 
 /* A table's: its entry must still lead to a table, with these rights. */
-static bool audit_upper(const struct um_cached *c, struct um_stale *stale)
+static bool audit_upper(
+    const struct um_cached *c, um_phys_t root, struct um_stale *stale)
 {
     struct um_look look;
-    um_look(um_va(c), false, &look);
+    um_look(root, um_va(c), &look);
     if (look.level < c->level && !um_is_stale(c->entry, look.path[c->level]))
         return false;
     *stale = (struct um_stale){.upper = true, .upper_of = c->level};
@@ -113,17 +116,26 @@ static bool audit_upper(const struct um_cached *c, struct um_stale *stale)
     return true;
 }
 
+/* Is it to be looked at? */
+static bool is_due(const struct um_cached *c, unsigned id)
+{
+    return um_id_of(c) == id || (id == um.id && um_id_of(c) == UM_GLOBAL);
+}
+
 #define PLACES 8192u /* a power of two, twice what the TLB holds */
 _Static_assert(PLACES >= 2 * TLB_SIZE, "places are found quickly");
 
 /* The first two pages that have a frame in common and no cache type: false,
  * there are none. */
-static bool find_alias(struct um_cached **first, struct um_cached **second)
+static bool find_alias(
+    unsigned id, struct um_cached **first, struct um_cached **second)
 {
     static uint16_t place[PLACES]; /* in the TLB, plus 1; 0: none */
     memset(place, 0, sizeof(place));
     for (size_t i = 0; i < um.tlb.count; i++) {
         struct um_cached *c = &um.tlb.at[i];
+        if (!is_due(c, id))
+            continue;
         size_t at = (size_t)((c->entry & UM_ENTRY_FRAME) / PAGE) % PLACES;
         for (; place[at] != 0; at = (at + 1) % PLACES) {
             *first = &um.tlb.at[place[at] - 1u];
@@ -141,12 +153,14 @@ static bool find_alias(struct um_cached **first, struct um_cached **second)
 }
 
 /* The later one of each such pair is dropped. */
-static size_t audit_aliases(void (*report)(const struct um_stale *stale))
+static size_t audit_aliases(
+    unsigned id, void (*report)(const struct um_stale *stale))
 {
     struct um_cached *first, *second;
     size_t found = 0;
-    while (find_alias(&first, &second)) {
+    while (find_alias(id, &first, &second)) {
         const struct um_stale stale = {.va = um_va(second),
+            .id = id,
             .level = second->level,
             .aliased = true,
             .other = um_va(first),
@@ -161,27 +175,38 @@ static size_t audit_aliases(void (*report)(const struct um_stale *stale))
 }
 
 /* Backwards: see cache.c. */
-size_t um_audit(void (*report)(const struct um_stale *stale))
+size_t um_audit_id(unsigned id, void (*report)(const struct um_stale *stale))
 {
     struct um_stale stale;
     size_t found = 0;
+    um_id_check(id);
+    const um_phys_t root = um.ids[id].root;
     for (size_t i = um.tlb.count; i-- > 0;) {
-        if (!audit_page(&um.tlb.at[i], &stale))
+        if (!is_due(&um.tlb.at[i], id) ||
+            !audit_page(&um.tlb.at[i], root, &stale))
             continue;
         found++;
+        stale.id = id;
         um_drop(&um.tlb.at[i]);
         if (report)
             report(&stale);
     }
     for (size_t i = um.upper.count; i-- > 0;) {
-        if (!audit_upper(&um.upper.at[i], &stale))
+        if (!is_due(&um.upper.at[i], id) ||
+            !audit_upper(&um.upper.at[i], root, &stale))
             continue;
         found++;
+        stale.id = id;
         um_cache_remove(&um.upper, &um.upper.at[i]);
         if (report)
             report(&stale);
     }
-    return found + audit_aliases(report);
+    return found + audit_aliases(id, report);
+}
+
+size_t um_audit(void (*report)(const struct um_stale *stale))
+{
+    return um_audit_id(um.id, report);
 }
 
 /* The sanitizer's text is a string for each function that was inlined there,
@@ -220,6 +245,8 @@ void um_audit_print(const struct um_stale *stale)
     printf("# um: stale: %s 0x%08lx, level %u: ",
         stale->upper ? "the table for" : "page", (unsigned long)stale->va,
         stale->level);
+    if (stale->id > 0)
+        printf("identifier %u, ", stale->id);
     entry_print("cached ", stale->cached);
     entry_print(", stored ", stale->stored);
     if (!stale->is_known) {

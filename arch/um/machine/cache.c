@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cache.c - a table of what is cached, by address: the TLB, the entries for
- * tables, the large pages that have fragments in the TLB.
+ * cache.c - a table of what is cached, by address and identifier: the TLB, the
+ * entries for tables, the large pages that have fragments in the TLB.
  *
  *     bucket [ 0 | 3 | 0 | 1 | ... ]       a hash of the key; 0: none
  *                  |       |
@@ -15,14 +15,15 @@
 
 #include "inside.h"
 
-/* Multiplicative hashing: Knuth, The Art of Computer Programming 6.4. */
-static size_t hash(uintptr_t key)
+/* Multiplicative hashing: Knuth, The Art of Computer Programming 6.4. Only the
+ * highest bits of the product are made of all bits of the key. */
+static size_t hash(uint64_t key)
 {
-    return (size_t)((key * 0x9e3779b97f4a7c15ull) >> 32) % BUCKETS;
+    return (size_t)((key * 0x9e3779b97f4a7c15ull) >> 52) % BUCKETS;
 }
 
 /* What leads to the key, or is the end of its bucket. */
-static uint32_t *link_to(struct um_cache *cache, uintptr_t key)
+static uint32_t *link_to(struct um_cache *cache, uint64_t key)
 {
     uint32_t *link = &cache->bucket[hash(key)];
     while (*link != 0 && cache->at[*link - 1].key != key)
@@ -30,13 +31,13 @@ static uint32_t *link_to(struct um_cache *cache, uintptr_t key)
     return link;
 }
 
-struct um_cached *um_cache_find(struct um_cache *cache, uintptr_t key)
+struct um_cached *um_cache_find(struct um_cache *cache, uint64_t key)
 {
     uint32_t i = *link_to(cache, key);
     return i == 0 ? NULL : &cache->at[i - 1];
 }
 
-struct um_cached *um_cache_add(struct um_cache *cache, uintptr_t key)
+struct um_cached *um_cache_add(struct um_cache *cache, uint64_t key)
 {
     struct um_cached *new = &cache->at[cache->count++];
     uint32_t *link = link_to(cache, key);

@@ -2,7 +2,7 @@
 /*
  * cpus.c - several CPUs: a process each, of which one runs at a time.
  *
- *     caller --fork--> CPU 0   own TLB, own root, own interrupt flag
+ *     caller --fork--> CPU 0   own TLB, root, identifier, interrupt flag
  *        |   --fork--> CPU 1   ...
  *        |                |
  *        | poll           +--> shared: RAM, um_shared(), what um_share() made
@@ -365,7 +365,7 @@ static void cpu_main(unsigned cpu, const struct um_cpus *cpus, pid_t parent)
     my.cpu = cpu;
     my.count = cpus->count;
     my.cpus = *cpus;
-    um_drop_all(false);
+    um_drop_all();
     um_temper_start(cpu);
     turn_wait();
     um_point(NULL);
@@ -510,7 +510,7 @@ bool um_cpus_run(const struct um_cpus *cpus, struct um_cpus_end *end)
     end->points = all->points;
     end->trace = all->trace;
     end->schedule = cpus->schedule;
-    um_drop_all(false); /* the tables may have changed */
+    um_drop_all(); /* the tables may have changed */
     return end->how == UM_CPUS_DONE;
 }
 

@@ -29,6 +29,7 @@ typedef uint64_t um_phys_t;
 #define UM_WINDOW       0x200000000000u /* entry 64 of the root */
 #define UM_WINDOW_BYTES 0x1000000000u
 #define UM_MIRROR_SLOT  96u
+#define UM_IDS          4096u /* of address spaces */
 #elif defined(__i386__)
 typedef uint32_t um_entry_t;
 typedef uint32_t um_phys_t;
@@ -42,6 +43,7 @@ typedef uint32_t um_phys_t;
 #define UM_WINDOW       0x60000000u
 #define UM_WINDOW_BYTES 0x40000000u
 #define UM_MIRROR_SLOT  639u /* the last 4 MiB of the window */
+#define UM_IDS          1u   /* there is one, 0 */
 #else
 #error "the machine runs on the processor whose tables it has: x86"
 #endif

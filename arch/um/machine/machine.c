@@ -42,7 +42,14 @@
  *      (UM=pdecache=1), present ones only, with the rights of those above; a
  *      walk starts at the lowest. A root load, a fault at an address of
  *      theirs, or any single invalidation drops them (4.10.4.1).
- *   8. a global page survives root loads (CR4.PGE), nothing else.
+ *   8. a global page survives root loads (CR4.PGE) and the invalidations of an
+ *      identifier, nothing else, and is used whatever identifier is current.
+ *   9. all else is cached for the identifier (PCID) that is current, and used
+ *      and dropped for that one only: by a root load for the one it loads, if
+ *      it does not keep; by a single invalidation, or a fault, for the current
+ *      one. An invalidation of an identifier and an address drops the entries
+ *      for tables on the way there only (INVPCID type 0). Where a page is
+ *      cached both for the identifier and as global, its own is used.
  *
  * A fault is delivered to the handler by returning from the signal to a piece
  * of assembly (trampoline.c) that calls it on the interrupted stack and
@@ -120,7 +127,7 @@ static bool access_resolve(uintptr_t va, unsigned access, unsigned *code)
         um_machine_check("the window is used before paging is on", va);
     if (c && !um_allows(c->entry, access)) {
         um_drop(c);
-        um_drop_uppers_of(va);
+        um_drop_uppers_of(um.id, va);
         *code = access | UM_FAULT_PRESENT;
         return false;
     }
@@ -230,39 +237,102 @@ void um_invalidate(uintptr_t va)
     um_point(__builtin_return_address(0));
     um.stats.invalidations++;
     um_mischief_at(va);
-    um_drop_uppers();
+    um_drop_uppers(um.id);
     if (um_is_window(va)) {
         um_note(va);
-        um_drop_page(va);
+        um_drop_page(um.id, va);
+        um_drop_page(UM_GLOBAL, va);
     }
     um_maybe_evict(va);
-}
-
-static void flush(bool but_global)
-{
-    um.stats.flushes++;
-    um_mischief_at(um_random_va());
-    um_drop_all(but_global);
 }
 
 void um_invalidate_all(void)
 {
     um_point(__builtin_return_address(0));
-    flush(false);
+    um.stats.flushes++;
+    um_mischief_at(um_random_va());
+    um_drop_all();
+}
+
+void um_id_check(unsigned id)
+{
+    if (id >= UM_IDS || (id > 0 && !um_has_ids()))
+        um_machine_check("an identifier that there is not", id);
+}
+
+static void invalidate_id_check(unsigned id)
+{
+    if (!um_has_invalidate_id())
+        um_machine_check("INVPCID, which this machine has not", id);
+    um_id_check(id);
+}
+
+/* Rule 9: of one address no more than what leads there. */
+void um_invalidate_id(unsigned id, uintptr_t va)
+{
+    um_point(__builtin_return_address(0));
+    invalidate_id_check(id);
+    um.stats.invalidations++;
+    um_mischief_at(va);
+    um_drop_uppers_of(id, va);
+    if (um_is_window(va)) {
+        um_note(va);
+        um_drop_page(id, va);
+    }
+    um_maybe_evict(va);
+}
+
+void um_invalidate_id_all(unsigned id)
+{
+    um_point(__builtin_return_address(0));
+    invalidate_id_check(id);
+    um.stats.flushes++;
+    um_mischief_at(um_random_va());
+    um_drop_id(id);
+}
+
+/* The old root is walked until it is not the root any more. */
+static void root_switch(uint32_t root_pfn, unsigned id, bool keep)
+{
+    um_id_check(id);
+    if (keep && !um_has_ids())
+        um_machine_check("a root load that keeps, without identifiers", id);
+    um_mischief_at(um_random_va());
+    if (keep)
+        um.stats.kept++;
+    else
+        um.stats.flushes++;
+    if (!keep)
+        um_drop_id(id);
+    um_id_set(id);
+    um.root = (um_phys_t)root_pfn * PAGE;
+    um.ids[id].root = um.root;
+    um.on = true;
+}
+
+void um_root_switch(uint32_t root_pfn, unsigned id, bool keep)
+{
+    um_point(__builtin_return_address(0));
+    root_switch(root_pfn, id, keep);
 }
 
 void um_root_load(uint32_t root_pfn)
 {
     um_point(__builtin_return_address(0));
-    um.root = (um_phys_t)root_pfn * PAGE;
-    um.on = true;
-    flush(true);
+    root_switch(root_pfn, 0, false);
 }
 
 void um_reset(void)
 {
     um.on = false;
-    um_drop_all(false);
+    um_drop_all();
+    um.id = 0;
+    memset(um.ids, 0, sizeof(um.ids));
+}
+
+unsigned um_id(void)
+{
+    return um.id;
 }
 
 uint32_t um_root(void)
@@ -289,6 +359,16 @@ bool um_has_large(unsigned level)
 bool um_has_global(void)
 {
     return !um.config.no_global;
+}
+
+bool um_has_ids(void)
+{
+    return UM_IDS > 1 && !um.config.no_ids;
+}
+
+bool um_has_invalidate_id(void)
+{
+    return UM_IDS > 1 && !um.config.no_invalidate_id;
 }
 
 uintptr_t um_window(void)

@@ -37,6 +37,8 @@ static const struct word {
     {"adrandom", offsetof(struct um_temper, adrandom)},
     {"ackdelay", offsetof(struct um_temper, ackdelay)},
     {"seed", offsetof(struct um_temper, seed)},
+    {"noids", offsetof(struct um_temper, noids)},
+    {"noinvpcid", offsetof(struct um_temper, noinvpcid)},
 };
 
 const char *um_words(void)
@@ -47,7 +49,9 @@ const char *um_words(void)
            "fragment=N   fill other parts of a large page at one in N\n"
            "adrandom=N   set accessed or dirty at one in N stores\n"
            "ackdelay=N   take an interrupt up to N switch points late\n"
-           "seed=N       of all that\n";
+           "seed=N       of all that\n"
+           "noids=1      have no identifiers of address spaces (PCID)\n"
+           "noinvpcid=1  have no invalidation by identifier (INVPCID)\n";
 }
 
 /* One "name=number". Returns what follows it, or NULL. */
@@ -76,6 +80,7 @@ static void random_start(unsigned cpu)
     um.random = (0x9e3779b97f4a7c15ull + cpu) ^ um.temper.seed;
 }
 
+/* What the machine has not, it does not get later: software asks once. */
 bool um_misbehave(const char *text)
 {
     struct um_temper temper = {0};
@@ -84,10 +89,12 @@ bool um_misbehave(const char *text)
     if (!text)
         return false;
     um.temper = temper;
+    um.config.no_ids |= temper.noids != 0;
+    um.config.no_invalidate_id |= temper.noinvpcid != 0;
     memset(um.recent, 0, sizeof(um.recent));
     um.recent_next = 0;
     random_start(0);
-    um_drop_uppers();
+    um_cache_clear(&um.upper);
     return true;
 }
 
@@ -157,7 +164,7 @@ void um_maybe_evict(uintptr_t except)
     if (um.tlb.count == 0)
         return;
     struct um_cached *c = &um.tlb.at[um_random((uint32_t)um.tlb.count)];
-    if (c->key == um_key(except, 0))
+    if (um_va(c) == (except & ~(PAGE - 1)))
         return;
     um.stats.evictions++;
     um_drop(c);
@@ -245,7 +252,7 @@ static uintptr_t va_of_interest(um_phys_t place)
 static void set_use(uintptr_t va)
 {
     struct um_look look;
-    um_look(va, false, &look);
+    um_look(um.root, va, &look);
     if (!look.present)
         return;
     unsigned level = look.level + um_random(look.top + 1 - look.level);

@@ -3,18 +3,27 @@
  * tlb.c - what the machine has cached, and the walk that fills it. Theory and
  * rules are in machine.c.
  *
- *     um.tlb    key: the page         what the host maps, or could
- *     um.large  key: a large page     has `fragments` of it in um.tlb
- *     um.upper  key: what an entry    the entry for a table, with the rights
- *               for a table covers    of those above it
+ *     um.tlb    key: id, page         what the host maps, or could
+ *     um.large  key: id, large page   has `fragments` of it in um.tlb
+ *     um.upper  key: id, what an      the entry for a table, with the rights
+ *               entry is for          of those above it
  *
  *     root -> level 3 -> ... -> level 0     a walk: a loop over the levels,
  *                  ^                        from the lowest entry in um.upper
  *
  *     um.shut   key: the page         what the host has there, PROT_NONE
  *
- * Cost: of a fill a system call. A large page is compared with what is cached
- * in other sizes: all of the TLB is looked at.
+ * The host's mappings are of the current identifier and of global pages. When
+ * another becomes current, they are shut and the entries stay in um.tlb; one is
+ * opened, without a walk, when it is touched while its identifier is current
+ * again. What the host has at a page belongs to one entry at the most:
+ *
+ *     um.tlb:  (id 1, page) open   --- um_id_set(2) --->   (id 1, page) shut
+ *              (id 2, page) shut   <-----------------      (id 2, page) touched
+ *
+ * Cost: of a fill a system call, of another identifier one for each page that
+ * is open. A large page is compared with what is cached in other sizes: all of
+ * the TLB is looked at.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -47,12 +56,24 @@ static void page_protect(uintptr_t va, int rights)
         um_die("cannot protect a page of a window");
 }
 
+/* What the host maps there, for a page that is open from now on. */
+static um_phys_t page_unshut(uintptr_t va)
+{
+    struct um_cached *shut = um_cache_find(&um.shut, um_key(0, va, 0));
+    const um_phys_t host = shut ? shut->host : 0;
+    if (shut)
+        um_cache_remove(&um.shut, shut);
+    return host;
+}
+
 /* Where the host has that frame already, only the rights are changed. */
 static void page_map(struct um_cached *c)
 {
     const um_phys_t pa = c->entry & UM_ENTRY_FRAME;
     int rights = PROT_READ | (c->dirty ? PROT_WRITE : 0) |
                  (c->entry & UM_ENTRY_NX ? 0 : PROT_EXEC);
+    if (c->host == 0)
+        c->host = page_unshut(um_va(c));
     if (c->host == pa) {
         page_protect(um_va(c), rights);
         return;
@@ -75,8 +96,8 @@ void um_open(struct um_cached *c)
         page_protect(um_va(c), PROT_NONE);
 }
 
-/* Of a page that is not cached any more. The frame most likely to be mapped
- * there next is the one that was. */
+/* Of a page that is not cached any more, or not for the current identifier. The
+ * frame most likely to be mapped there next is the one that was. */
 static void page_shut(uintptr_t va, um_phys_t host, bool was_open)
 {
     if (host == 0)
@@ -87,17 +108,7 @@ static void page_shut(uintptr_t va, um_phys_t host, bool was_open)
     }
     if (was_open)
         page_protect(va, PROT_NONE);
-    um_cache_add(&um.shut, um_key(va, 0))->host = host;
-}
-
-/* What the host maps there, for a page that is cached from now on. */
-static um_phys_t page_unshut(uintptr_t va)
-{
-    struct um_cached *shut = um_cache_find(&um.shut, um_key(va, 0));
-    const um_phys_t host = shut ? shut->host : 0;
-    if (shut)
-        um_cache_remove(&um.shut, shut);
-    return host;
+    um_cache_add(&um.shut, um_key(0, va, 0))->host = host;
 }
 
 /* All of the windows, and nothing is cached. */
@@ -122,23 +133,28 @@ static void windows_shut(void)
 
 struct um_cached *um_cached_at(uintptr_t va)
 {
-    return um_cache_find(&um.tlb, um_key(va, 0));
+    struct um_cached *c = um_cache_find(&um.tlb, um_key(um.id, va, 0));
+    if (!c && um.ids[UM_GLOBAL].cached > 0)
+        c = um_cache_find(&um.tlb, um_key(UM_GLOBAL, va, 0));
+    return c;
 }
 
-static struct um_cached *large_at(uintptr_t va, unsigned level)
+static struct um_cached *large_at(unsigned id, uintptr_t va, unsigned level)
 {
-    return um_cache_find(&um.large, um_key(va, level));
+    if (um.large.count == 0)
+        return NULL;
+    return um_cache_find(&um.large, um_key(id, va, level));
 }
 
 /* What the host maps there stays. */
 static void forget(struct um_cached *c)
 {
     if (c->level > 0) {
-        struct um_cached *large = large_at(um_va(c), c->level);
+        struct um_cached *large = large_at(um_id_of(c), um_va(c), c->level);
         if (--large->fragments == 0)
             um_cache_remove(&um.large, large);
     }
-    um.globals -= (c->entry & UM_ENTRY_G) != 0;
+    um.ids[um_id_of(c)].cached--;
     um_cache_remove(&um.tlb, c);
     um.stats.cached = um.tlb.count;
 }
@@ -152,50 +168,90 @@ void um_drop(struct um_cached *c)
     page_shut(va, host, was_open);
 }
 
-void um_drop_page(uintptr_t va)
+void um_drop_page(unsigned id, uintptr_t va)
 {
-    struct um_cached *c = um_cached_at(va);
-    if (c)
+    struct um_cached *c;
+    if (um.ids[id].cached == 0)
+        return;
+    if ((c = um_cache_find(&um.tlb, um_key(id, va, 0))) != NULL)
         um_drop(c);
     for (unsigned level = 1; level <= UM_LARGE_LEVELS; level++)
-        for (size_t i = um.tlb.count; large_at(va, level) && i-- > 0;) {
+        for (size_t i = um.tlb.count; large_at(id, va, level) && i-- > 0;) {
             c = &um.tlb.at[i];
             if (c->level == level &&
-                um_key(um_va(c), level) == um_key(va, level))
+                um_key(um_id_of(c), um_va(c), level) == um_key(id, va, level))
                 um_drop(c);
         }
 }
 
-void um_drop_uppers(void)
+void um_drop_uppers(unsigned id)
 {
-    um_cache_clear(&um.upper);
+    for (size_t i = um.upper.count; i-- > 0;)
+        if (um_id_of(&um.upper.at[i]) == id)
+            um_cache_remove(&um.upper, &um.upper.at[i]);
 }
 
-void um_drop_uppers_of(uintptr_t va)
+void um_drop_uppers_of(unsigned id, uintptr_t va)
 {
     for (unsigned level = 1; level < um.config.levels; level++) {
-        struct um_cached *c = um_cache_find(&um.upper, um_key(va, level));
+        struct um_cached *c = um_cache_find(&um.upper, um_key(id, va, level));
         if (c)
             um_cache_remove(&um.upper, c);
     }
 }
 
-void um_drop_all(bool but_global)
+static void drop_translations(void)
 {
-    um_drop_uppers();
     if (um.tlb.count == 0)
         return;
-    if (but_global && um.globals > 0) {
-        for (size_t i = um.tlb.count; i-- > 0;)
-            if (!(um.tlb.at[i].entry & UM_ENTRY_G))
-                um_drop(&um.tlb.at[i]);
-        return;
-    }
     windows_shut();
+    for (size_t i = 0; i < um.tlb.count; i++)
+        um.ids[um_id_of(&um.tlb.at[i])].cached = 0;
     um_cache_clear(&um.tlb);
     um_cache_clear(&um.large);
-    um.globals = 0;
     um.stats.cached = 0;
+}
+
+void um_drop_id(unsigned id)
+{
+    um_drop_uppers(id);
+    if (um.ids[id].cached == um.tlb.count) {
+        drop_translations();
+        return;
+    }
+    for (size_t i = um.tlb.count; um.ids[id].cached > 0 && i-- > 0;)
+        if (um_id_of(&um.tlb.at[i]) == id)
+            um_drop(&um.tlb.at[i]);
+}
+
+void um_drop_all(void)
+{
+    um_cache_clear(&um.upper);
+    drop_translations();
+}
+
+/* ---- identifiers ---- */
+
+static void entry_shut(struct um_cached *c)
+{
+    page_shut(um_va(c), c->host, c->open);
+    c->host = 0;
+    c->open = false;
+}
+
+/* Of the old one, all pages; global ones, where the new one has its own. */
+void um_id_set(unsigned id)
+{
+    for (size_t i = 0; i < um.tlb.count && id != um.id; i++) {
+        struct um_cached *c = &um.tlb.at[i];
+        if (um_id_of(c) == id)
+            c = um_cache_find(&um.tlb, um_key(UM_GLOBAL, um_va(c), 0));
+        else if (um_id_of(c) != um.id)
+            continue;
+        if (c)
+            entry_shut(c);
+    }
+    um.id = id;
 }
 
 /* Rights as bits that grant something: NX is one that takes. */
@@ -228,18 +284,27 @@ static bool is_clash(um_entry_t cached, um_entry_t filled)
     return um_is_stale(cached | UM_ENTRY_PS, filled | UM_ENTRY_PS);
 }
 
-/* Rule 4: what is cached in another size must say the same. */
-static void sizes_check(uintptr_t va, um_entry_t entry, unsigned level)
+/* With a larger page of that identifier? */
+static bool is_larger_clash(
+    unsigned id, uintptr_t va, um_entry_t entry, unsigned level)
 {
     bool clash = false;
     for (unsigned larger = level + 1; larger <= UM_LARGE_LEVELS; larger++) {
-        const struct um_cached *c = large_at(va, larger);
+        const struct um_cached *c = large_at(id, va, larger);
         clash |= c && is_clash(part_of(c->entry, larger, va), entry);
     }
+    return clash;
+}
+
+/* Rule 4: what is cached in another size must say the same. */
+static void sizes_check(uintptr_t va, um_entry_t entry, unsigned level)
+{
+    bool clash = is_larger_clash(um.id, va, entry, level) ||
+                 is_larger_clash(UM_GLOBAL, va, entry, level);
     for (size_t i = 0; level > 0 && i < um.tlb.count && !clash; i++) {
         const struct um_cached *c = &um.tlb.at[i];
-        clash = c->level < level &&
-                um_key(um_va(c), level) == um_key(va, level) &&
+        clash = c->level < level && um_is_current(c) &&
+                um_key(0, um_va(c), level) == um_key(0, va, level) &&
                 is_clash(c->entry, part_of(entry, level, um_va(c)));
     }
     if (clash)
@@ -248,34 +313,34 @@ static void sizes_check(uintptr_t va, um_entry_t entry, unsigned level)
             va);
 }
 
-static void large_count(uintptr_t va, const struct um_look *look)
+static void large_count(unsigned id, uintptr_t va, const struct um_look *look)
 {
-    struct um_cached *large = large_at(va, look->level);
+    struct um_cached *large = large_at(id, va, look->level);
     if (!large)
-        large = um_cache_add(&um.large, um_key(va, look->level));
+        large = um_cache_add(&um.large, um_key(id, va, look->level));
     large->entry = look->entry;
     large->fragments++;
 }
 
-/* The host maps it now, if it is `touched`; or when it will be. */
+/* The host maps it now, if it is `touched`; or when it will be. It takes the
+ * place of all that is current for the address, of which the host has one. */
 static void fill(uintptr_t va, const struct um_look *look, bool touched)
 {
+    const unsigned id = look->entry & UM_ENTRY_G ? UM_GLOBAL : um.id;
     struct um_cached *c;
     bool was_open = false;
-    um_phys_t host;
+    um_phys_t host = 0;
     sizes_check(va, look->entry, look->level);
     if (um.tlb.count >= TLB_SIZE) {
         um.stats.full++;
-        um_drop_all(false);
+        um_drop_all();
     }
-    if ((c = um_cached_at(va)) != NULL) {
-        was_open = c->open;
-        host = c->host;
+    while ((c = um_cached_at(va)) != NULL) {
+        was_open |= c->open;
+        host |= c->host;
         forget(c);
-    } else {
-        host = page_unshut(va);
     }
-    c = um_cache_add(&um.tlb, um_key(va, 0));
+    c = um_cache_add(&um.tlb, um_key(id, va, 0));
     c->entry = look->entry;
     c->level = look->level;
     c->dirty = (look->entry & UM_ENTRY_W) && (look->at[c->level] & UM_ENTRY_D);
@@ -285,8 +350,8 @@ static void fill(uintptr_t va, const struct um_look *look, bool touched)
     if (touched || was_open)
         um_open(c);
     if (c->level > 0)
-        large_count(va, look);
-    um.globals += (c->entry & UM_ENTRY_G) != 0;
+        large_count(id, va, look);
+    um.ids[id].cached++;
     um.stats.cached = um.tlb.count;
     um.stats.fills++;
 }
@@ -351,32 +416,38 @@ static um_entry_t limited(um_entry_t entry, um_entry_t above)
     return (entry & ~UM_ENTRY_RIGHTS) | (rights ^ UM_ENTRY_NX);
 }
 
-/* Starts at the root, or below the lowest cached entry. */
-static um_phys_t look_start(
-    uintptr_t va, bool is_walk, um_entry_t *above, struct um_look *look)
+/* Starts at the root. */
+static void look_start(um_phys_t root, struct um_look *look)
 {
     memset(look, 0, sizeof(*look));
     look->top = um.config.levels - 1;
-    *above = UM_ENTRY_W | UM_ENTRY_U;
-    for (unsigned level = 1; is_walk && level <= look->top; level++) {
-        const struct um_cached *c = um_cache_find(&um.upper, um_key(va, level));
+    look->start = root | UM_ENTRY_W | UM_ENTRY_U;
+}
+
+/* Or below the lowest cached entry. */
+static void walk_start(uintptr_t va, struct um_look *look)
+{
+    look_start(um.root, look);
+    for (unsigned level = 1; um.upper.count > 0 && level <= look->top;
+         level++) {
+        const struct um_cached *c =
+            um_cache_find(&um.upper, um_key(um.id, va, level));
         if (!c)
             continue;
         memcpy(look->place, c->place, sizeof(look->place));
         look->top = level - 1;
-        *above = c->entry;
-        return c->entry & UM_ENTRY_FRAME;
+        look->start = c->entry;
+        return;
     }
-    return um.root;
 }
 
-void um_look(uintptr_t va, bool is_walk, struct um_look *look)
+static void look_down(uintptr_t va, bool is_walk, struct um_look *look)
 {
     const um_entry_t keep = UM_ENTRY_FRAME | UM_ENTRY_RIGHTS | UM_ENTRY_CACHE |
                             UM_ENTRY_A | UM_ENTRY_D |
                             (um.config.no_global ? 0 : UM_ENTRY_G);
-    um_entry_t above, entry;
-    um_phys_t table = look_start(va, is_walk, &above, look);
+    um_entry_t above = look->start, entry;
+    um_phys_t table = above & UM_ENTRY_FRAME;
     unsigned level = look->top;
     for (;; level--) {
         if (is_walk)
@@ -399,21 +470,29 @@ void um_look(uintptr_t va, bool is_walk, struct um_look *look)
                   (level > 0 ? UM_ENTRY_PS : 0);
 }
 
+void um_look(um_phys_t root, uintptr_t va, struct um_look *look)
+{
+    look_start(root, look);
+    look_down(va, false, look);
+}
+
 static void upper_keep(uintptr_t va, const struct um_look *look, unsigned level)
 {
     if (um.upper.count >= TLB_SIZE)
-        um_drop_uppers();
-    struct um_cached *c = um_cache_add(&um.upper, um_key(va, level));
+        um_cache_clear(&um.upper);
+    struct um_cached *c = um_cache_add(&um.upper, um_key(um.id, va, level));
     c->entry = look->path[level];
     c->level = level;
     memcpy(c->place, look->place, sizeof(c->place));
 }
 
-/* The walk's first half. An entry for a table may be kept even if the walk
- * fails below it (pitfall 14). */
+/* The walk's first half, the CPU's: it uses cached entries, and is checked to
+ * read tables. An entry for a table may be kept even if the walk fails below it
+ * (pitfall 14). */
 static void look_and_keep(uintptr_t va, struct um_look *look)
 {
-    um_look(va, true, look);
+    walk_start(va, look);
+    look_down(va, true, look);
     for (unsigned level = look->top; level > look->level; level--) {
         if (!(look->at[level] & UM_ENTRY_A))
             um_set(look->place[level], UM_ENTRY_A);
@@ -452,7 +531,7 @@ bool um_walk(uintptr_t va, unsigned access, unsigned *code)
     if (!look.present || !um_allows(look.entry, access)) {
         *code = access | (look.reserved ? UM_FAULT_RESERVED : 0) |
                 (look.reserved || look.present ? UM_FAULT_PRESENT : 0);
-        um_drop_uppers_of(va); /* a fault drops what it was found with */
+        um_drop_uppers_of(um.id, va); /* a fault drops what led to it */
         return false;
     }
     if (!um_is_ram(look.entry & UM_ENTRY_FRAME))

@@ -41,6 +41,8 @@ struct um_config {
     bool no_large;    /* no large pages at all */
     bool no_huge;     /* none of 1 GiB */
     bool no_global;   /* a root load drops all */
+    bool no_ids;      /* of address spaces: there is 0 only */
+    bool no_invalidate_id;
     /* Where something else is there by default (valgrind): other windows, page
      * multiples, the first of them for um_window(). Empty: UM_WINDOW and all
      * that the mirror takes. */
@@ -77,8 +79,10 @@ unsigned char *um_ram(void);
 uintptr_t um_window(void);
 unsigned um_mirror_slot(void);
 
-/* What the CPU does. A root load keeps nothing but global pages; paging is off
- * before the first, and every access to a window is a machine check then. */
+/* What the CPU does. A root load is um_root_switch(root_pfn, 0, false): it
+ * keeps global pages, and what other identifiers have, as hardware does while
+ * CR4.PCIDE is 1 (without it there are no others). Paging is off before the
+ * first, and every access to a window is a machine check then. */
 void um_root_load(uint32_t root_pfn);
 /* As before the first: for another start of what runs on it. RAM stays. */
 void um_reset(void);
@@ -87,8 +91,29 @@ bool um_is_on(void);
 unsigned um_levels(void);
 bool um_has_large(unsigned level);
 bool um_has_global(void);
+/* INVLPG: the page as cached for the current identifier and as a global one,
+ * and all entries for tables that the current identifier has. */
 void um_invalidate(uintptr_t va);
+/* Everything, of all identifiers, global too (INVPCID type 2, or CR4.PGE). */
 void um_invalidate_all(void);
+
+/* ---- identifiers of address spaces (PCID) ----
+ *
+ * Pages that are not global, and entries for tables, are cached for the
+ * identifier that is current and used for no other. 64-bit tables only, and not
+ * with config.no_ids or UM=noids=1: there is 0 then, and nothing is kept. */
+
+bool um_has_ids(void);
+bool um_has_invalidate_id(void);
+/* The root load with an identifier, below UM_IDS: drops what that one has, but
+ * global pages; or, if it is to `keep`, nothing. What it has may be of another
+ * root, and stale: that is used. Other identifiers' are kept in either case. */
+void um_root_switch(uint32_t root_pfn, unsigned id, bool keep);
+unsigned um_id(void);
+/* INVPCID, types 0 and 1, of any identifier: an address, with the entries for
+ * tables that lead there; all. Not global pages. */
+void um_invalidate_id(unsigned id, uintptr_t va);
+void um_invalidate_id_all(unsigned id);
 
 /* The CPU translates an address though nobody touches it, as it may at any
  * time. False: it is cached already, or the tables do not allow it. */
@@ -117,15 +142,16 @@ bool um_sets_use(void);
  * longer grant. */
 struct um_stale {
     uintptr_t va;
-    unsigned level;      /* of the entry that changed; 0: of pages */
-    bool upper;          /* a cached entry for a table: */
-    unsigned upper_of;   /* of this level */
-    bool aliased;        /* cached with another cache type as well: */
-    uintptr_t other;     /* at this page */
-    um_entry_t cached;   /* as it was: frame, rights of all levels together */
-    um_entry_t stored;   /* the entry to blame now; or what the other has */
-    bool is_known;       /* a recent store changed it: */
-    size_t ago;          /* how many entry stores ago; 0: the last one */
+    unsigned id;       /* it is cached for this; if global, the one asked for */
+    unsigned level;    /* of the entry that changed; 0: of pages */
+    bool upper;        /* a cached entry for a table: */
+    unsigned upper_of; /* of this level */
+    bool aliased;      /* cached with another cache type as well: */
+    uintptr_t other;   /* at this page */
+    um_entry_t cached; /* as it was: frame, rights of all levels together */
+    um_entry_t stored; /* the entry to blame now; or what the other has */
+    bool is_known;     /* a recent store changed it: */
+    size_t ago;        /* how many entry stores ago; 0: the last one */
     um_entry_t from, to; /* it replaced this by that */
     unsigned cpu;        /* on this CPU */
     const void *caller;  /* and returned to there */
@@ -136,15 +162,25 @@ struct um_stale {
  * global and dirty are, where the tables do not say so any more. Then the pages
  * are compared with each other: two of one frame have one cache type.
  * Each finding is given to `report` (um_audit_print, or NULL), and dropped.
- * Returns their number. */
+ * Returns their number.
+ *
+ * That is all that counts now: global pages, and what the current identifier
+ * has. What others have is not looked at, for only their next load says whether
+ * it is kept. So a stale page that was kept is found when its identifier is
+ * current again: ask then, after what is still to be invalidated was. */
 size_t um_audit(void (*report)(const struct um_stale *stale));
+/* The same for one identifier, with the tables of the root that was last loaded
+ * with it, which must still be there; for code that invalidates what is not
+ * current. Global pages are looked at if it is the current one. */
+size_t um_audit_id(unsigned id, void (*report)(const struct um_stale *stale));
 void um_audit_print(const struct um_stale *stale);
 
 struct um_stats {
     size_t cached; /* translations in the TLB now */
     size_t fills;
     size_t invalidations; /* of single pages */
-    size_t flushes;       /* of everything */
+    size_t flushes;       /* of everything, or all that an identifier has */
+    size_t kept;          /* root loads that dropped nothing */
     size_t full;          /* of everything, because the TLB was full */
     size_t evictions;     /* at random, of single pages */
     size_t speculated;    /* fills that nobody asked for */

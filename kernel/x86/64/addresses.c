@@ -9,7 +9,7 @@
  *                         R W   text screen, BIOS: uncached
  *     ffffe000 00000000 ../../pages.c: the kernel's own tables (replay's)
  *     ffffe080 00000000 the tests'
- *     ffffe100 00000000 Verso's heap
+ *     ffffe100 00000000 Verso's heap: up to 16 TiB, by the size of RAM
  *     ffffff00 00000000 the mirror of the page tables, with four levels; with
  *                       five it is at fffe0000 00000000
  *     ffffffff 80000000 R X     kernel: text
@@ -29,7 +29,9 @@
 #define OWN_WINDOW  0xffffe00000000000u
 #define TEST_WINDOW 0xffffe08000000000u
 #define HEAP_START  0xffffe10000000000u
-#define HEAP_BYTES  0x0000000100000000u /* 4 GiB: what pagemap.h allows */
+#define HEAP_STEP   0x0000008000000000u /* 512 GiB: what one table covers */
+#define HEAP_STEPS  32u                 /* 16 TiB at the most */
+#define RAM_A_STEP  0x0000000001000000u /* for each 16 MiB of RAM a step */
 #define RAM_MAX     0x0000400000000000u /* 64 TiB, up to OWN_WINDOW */
 #define EARLY_END   0x0000000100000000u /* boot.S */
 #define CR4_LA57    0x00001000u
@@ -99,6 +101,15 @@ static uint64_t user_bytes(void)
     return (uint64_t)1 << (has_five_levels() ? 56 : 47);
 }
 
+/* A table is made at start for each step (arch.h: MMU_KEEPS_UPPER), so that a
+ * small machine has less. */
+static uint64_t heap_bytes(void)
+{
+    uint64_t steps = (layout.direct_bytes + RAM_A_STEP / 2) / RAM_A_STEP;
+    steps = steps < HEAP_STEPS ? steps : HEAP_STEPS;
+    return (steps > 0 ? steps : 1) * HEAP_STEP;
+}
+
 void machine_layout(void)
 {
     const char *accessor = machine_option("accessor");
@@ -122,7 +133,7 @@ void machine_layout(void)
     layout.user_start = 0;
     layout.user_pages = user_bytes() >> VERSO_PAGE_SHIFT;
     layout.heap_start = HEAP_START;
-    layout.heap_pages = HEAP_BYTES >> VERSO_PAGE_SHIFT;
+    layout.heap_pages = heap_bytes() >> VERSO_PAGE_SHIFT;
 }
 
 void machine_started(void)
