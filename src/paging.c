@@ -2017,6 +2017,26 @@ int verso_i_space_init(struct space *space)
     return 0;
 }
 
+/* A root is about to go: what it alone knows of use of the kernel's large pages
+ * goes to the kernel's own. */
+static void root_forget(const struct space *space)
+{
+    const unsigned top = top_of(space);
+    for (size_t i = 0; paging.large[top] && i < MMU_ENTRIES(top); i++) {
+        const vaddr_t va = extended(top, (vaddr_t)i << MMU_LEVEL_SHIFT(top));
+        const pte_raw_t use = is_kernel_entry(va) ? roots_visit(va, NULL) : 0;
+        uintptr_t irq;
+        pfn_t frame;
+        if (use == 0)
+            continue;
+        struct pte *entry = root_entry(&paging.kernel, va, &frame, &irq);
+        struct pte e = pte_load(entry);
+        while (!pte_replace(entry, &e, pte_with_use(e, use))) {
+        }
+        scratch_close(frame, irq);
+    }
+}
+
 bool verso_i_space_is_loaded(const struct space *space)
 {
     for (unsigned cpu = 0; cpu < CPU_COUNT_MAX; cpu++)
@@ -2039,6 +2059,7 @@ void verso_i_space_fini(struct space *space)
         pfn_nr(space->root), space->tables - MMU_ROOT_FRAMES,
         verso_i_space_is_loaded(space) ? ", and is loaded" : "");
     lock_take(&paging.kernel.lock);
+    root_forget(space);
     struct space **link = &paging.kernel.next;
     while (*link != space)
         link = &(*link)->next;

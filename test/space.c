@@ -279,6 +279,37 @@ TEST(use_of_a_large_kernel_page_is_known_whichever_root_was_loaded)
     verso_frame_free(run, order);
 }
 
+/* pitfall 22: a frame that is taken for clean is not written back. */
+TEST(use_of_a_large_kernel_page_outlives_the_space_it_was_used_in)
+{
+    const size_t large = geometry_large_pages();
+    static unsigned char bits[1024];
+    struct verso_mapping m;
+    unsigned order = 0;
+    size_t pages;
+    const vaddr_t va = test_window(&pages);
+    if (large == 0)
+        SKIP("no large pages");
+    while ((size_t)1 << order < large)
+        order++;
+    pfn_t run = verso_frame_alloc(order, VERSO_ZONE_ANY);
+    if (pfn_is_none(run))
+        SKIP("no large page of frames");
+    CHECK_OK(verso_map(va, run, large, VERSO_RW));
+    if (start(2)) {
+        verso_space_switch(&space[1]);
+        *word_at(va) = 1;
+        end();
+    }
+    CHECK_OK(verso_query(va, &m));
+    CHECK(
+        machine_boot()->user_pages == 0 || (m.state & VERSO_MAPPED_DIRTY) != 0);
+    CHECK_OK(verso_harvest(va, large, bits));
+    CHECK(machine_boot()->user_pages == 0 || bits[0] == 3);
+    CHECK_OK(verso_unmap(va, large));
+    verso_frame_free(run, order);
+}
+
 TEST(each_kind_of_space_refuses_the_addresses_of_the_other)
 {
     const struct verso_boot *boot = machine_boot();
@@ -553,6 +584,7 @@ SUITE(space, one_address_leads_to_another_page_in_each_space,
     a_kernel_page_mapped_in_one_space_is_there_in_all,
     a_large_page_of_the_kernel_changes_in_every_root,
     use_of_a_large_kernel_page_is_known_whichever_root_was_loaded,
+    use_of_a_large_kernel_page_outlives_the_space_it_was_used_in,
     each_kind_of_space_refuses_the_addresses_of_the_other,
     no_page_of_a_user_space_is_global,
     the_end_of_a_space_that_is_loaded_or_has_pages_panics,
