@@ -658,6 +658,20 @@ ALWAYS_INLINE bool is_shared(const struct space *space, unsigned level)
            unlikely(paging.kernel.next != NULL);
 }
 
+/* The root that is loaded stays while an entry of it is changed and read again:
+ * the next interrupt may load another, and the mirror shows that one then. */
+ALWAYS_INLINE uintptr_t root_hold(const struct space *space, unsigned level)
+{
+    return is_shared(space, level) ? cpu_irq_save() : 0;
+}
+
+ALWAYS_INLINE void root_release(
+    const struct space *space, unsigned level, uintptr_t irq)
+{
+    if (is_shared(space, level))
+        cpu_irq_restore(irq);
+}
+
 /* The entry of va in a root, loaded or not; until scratch_close(). */
 static struct pte *root_entry(
     const struct space *space, vaddr_t va, pfn_t *frame, uintptr_t *irq)
@@ -688,18 +702,16 @@ static NO_INLINE pte_raw_t roots_visit(vaddr_t va, const struct pte *put)
     return use;
 }
 
-/* `count` entries, the first for va, were changed in the root that is reached:
- * now in all of them. What they knew of use is kept. */
+/* The entry of va was changed in the root that is reached, and held: now in all
+ * of them. What they knew of use is kept. */
 static void roots_follow(
-    const struct space *space, struct pte *entry, vaddr_t va, size_t count)
+    const struct space *space, struct pte *entry, vaddr_t va)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct pte e = pte_load(&entry[i]);
-        pte_raw_t use = roots_visit(va + i * step_of(top_of(space)), &e);
-        if (!pte_is_live(e) || !pte_is_leaf(e, top_of(space)))
-            continue;
-        while (!pte_replace(&entry[i], &e, pte_with_use(e, use))) {
-        }
+    struct pte e = pte_load(entry);
+    const pte_raw_t use = roots_visit(va, &e);
+    if (!pte_is_live(e) || !pte_is_leaf(e, top_of(space)))
+        return;
+    while (!pte_replace(entry, &e, pte_with_use(e, use))) {
     }
 }
 
@@ -1356,12 +1368,16 @@ static void map_commit(
         if (user)
             allow_user(space, m.va);
         entry = pte_at(space, level, m.va);
-        size_t count = run_of(m.va, level, m.pages);
+        /* one at a time, where the other roots follow */
+        size_t count =
+            is_shared(space, level) ? 1 : run_of(m.va, level, m.pages);
         live_add(space, level, m.va, count);
         const vaddr_t va = m.va;
+        const uintptr_t irq = root_hold(space, level);
         source_store(&m, entry, count, level, space->global);
         if (is_shared(space, level))
-            roots_follow(space, entry, va, count);
+            roots_follow(space, entry, va);
+        root_release(space, level, irq);
         space_breathe(space);
     }
 }
@@ -1524,6 +1540,7 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
     size_t count = level == 0 ? run_of(va, 0, pages) : 1;
     if (level > 0 && batch->collect)
         collect_large(batch, pte_load(entry), level);
+    const uintptr_t irq = root_hold(space, level);
     if (level == 0 && batch->collect)
         clear_run(entry, count, &cleared, true);
     else
@@ -1531,7 +1548,8 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
     if (level == 0)
         batch->frames = cleared.frames;
     if (cleared.count > 0 && is_shared(space, level))
-        roots_follow(space, entry, va, 1);
+        roots_follow(space, entry, va);
+    root_release(space, level, irq);
     if (cleared.count > 0) {
         flush_add(batch, va + cleared.first * step_of(level),
             cleared.last - cleared.first + 1, level);
@@ -1651,14 +1669,16 @@ int verso_i_paging_protect(
         unsigned level = find_entry(space, va, &entry);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
         pte_raw_t bits = pte_bits(level, rights, space->global);
+        const uintptr_t irq = root_hold(space, level);
         pte_raw_t changed = level == 0 && is_full(space, va)
                                 ? protect_run(entry, count, bits, true)
                                 : protect_run(entry, count, bits, false);
+        if (is_shared(space, level) && changed != 0)
+            roots_follow(space, entry, va);
+        root_release(space, level, irq);
         /* an entry that had no rights need not be flushed, but may be */
         bool lowered =
             (changed & pte_flush_bits(pte_leaf(PFN_NONE, bits))) != 0;
-        if (is_shared(space, level) && changed != 0)
-            roots_follow(space, entry, va, 1);
         if (rights & VERSO_USER)
             allow_user(space, va);
         if (lowered)

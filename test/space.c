@@ -310,6 +310,57 @@ TEST(use_of_a_large_kernel_page_outlives_the_space_it_was_used_in)
     verso_frame_free(run, order);
 }
 
+/* ---- a scheduler that is never idle ---- */
+
+static unsigned turns;
+
+/* Comes at any time, and loads another root. */
+static void schedule(void)
+{
+    const unsigned which = turns++ % (SPACES + 1);
+    verso_space_switch(which < SPACES ? &space[which] : verso_space_kernel());
+}
+
+/* pitfall 50. What the mirror shows of a user space, and which root it shows,
+ * is another after any interrupt. */
+static void change_interrupted(struct space *s, vaddr_t va, size_t pages)
+{
+    struct verso_mapping m;
+    CHECK_OK(verso_space_map(s, va, NOWHERE, pages, VERSO_RW));
+    CHECK_OK(verso_space_protect(s, va, pages, VERSO_READ));
+    for (size_t i = 0; i < pages; i += 64) {
+        CHECK_OK(verso_space_query(s, va + (i << VERSO_PAGE_SHIFT), &m));
+        CHECK_EQ(m.flags, VERSO_READ);
+        CHECK_EQ(pfn_nr(paddr_to_pfn(m.pa)), pfn_nr(NOWHERE) + i);
+    }
+    CHECK_OK(verso_space_protect(s, va + 5 * VERSO_PAGE_SIZE, 1, VERSO_RW));
+    CHECK_OK(verso_space_unmap(s, va + 9 * VERSO_PAGE_SIZE, pages - 9));
+    CHECK_OK(verso_space_query(s, va + 8 * VERSO_PAGE_SIZE, &m));
+    CHECK_OK(verso_space_unmap(s, va, pages));
+    CHECK_EQ(verso_space_query(s, va, &m), VERSO_ABSENT);
+}
+
+TEST(another_root_may_be_loaded_at_any_time)
+{
+    size_t pages;
+    const vaddr_t va = test_window(&pages);
+    if (!test_interrupt)
+        SKIP("nobody interrupts here");
+    if (!start(SPACES))
+        return;
+    for (turns = 0; turns < 8 && !test_has_failed();) {
+        const unsigned first = turns;
+        test_interrupt(schedule);
+        change_interrupted(verso_space_kernel(), va, PAGES);
+        change_interrupted(&space[0], at(0), PAGES);
+        test_interrupt(NULL);
+        CHECK(turns > first + 100);
+        audit();
+        turns = first + 1;
+    }
+    end();
+}
+
 TEST(each_kind_of_space_refuses_the_addresses_of_the_other)
 {
     const struct verso_boot *boot = machine_boot();
@@ -585,6 +636,7 @@ SUITE(space, one_address_leads_to_another_page_in_each_space,
     a_large_page_of_the_kernel_changes_in_every_root,
     use_of_a_large_kernel_page_is_known_whichever_root_was_loaded,
     use_of_a_large_kernel_page_outlives_the_space_it_was_used_in,
+    another_root_may_be_loaded_at_any_time,
     each_kind_of_space_refuses_the_addresses_of_the_other,
     no_page_of_a_user_space_is_global,
     the_end_of_a_space_that_is_loaded_or_has_pages_panics,

@@ -272,6 +272,11 @@ void test_calm(bool calm)
     (void)um_misbehave(words && !calm ? words : "");
 }
 
+void test_interrupt(void (*handler)(void))
+{
+    um_interrupt(handler);
+}
+
 size_t test_audit(void)
 {
     return um_audit(um_audit_print);
