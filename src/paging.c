@@ -1792,9 +1792,17 @@ ALWAYS_INLINE bool query_page(vaddr_t va, unsigned top, struct verso_mapping *m)
     return true;
 }
 
+/* Elsewhere a space has nothing of its own. */
+ALWAYS_INLINE bool is_users(vaddr_t va)
+{
+    return va <= paging.user_last && va >= paging.user_first;
+}
+
 NO_INLINE int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
+    if (is_users(va) != space->is_user)
+        return VERSO_DENIED;
     space_lock(space);
     int err = query(space, va, mapping);
     if (err == 0 && is_shared(space, level_of(mapping->page_pages)))
@@ -1877,8 +1885,6 @@ int verso_space_protect(
 int verso_space_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
-    if (space->is_user && (va < paging.user_first || va > paging.user_last))
-        return VERSO_DENIED;
     return verso_i_paging_query(space, va, mapping);
 }
 
@@ -1914,7 +1920,8 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
     const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
     struct space *space = &paging.kernel;
     bool done = false;
-    if (unlikely(!lock_try(&space->lock)))
+    /* the mirror shows users' tables, as long as no interrupt comes */
+    if (unlikely(is_users(va)) || unlikely(!lock_try(&space->lock)))
         return query_other(va, mapping);
     if (likely(space->shown == low))
         done = query_page(va, low, mapping);

@@ -390,6 +390,10 @@ TEST(each_kind_of_space_refuses_the_addresses_of_the_other)
         CHECK(verso_space_protect(s, va, bad[i].pages, VERSO_READ) == err);
     }
     CHECK_EQ(verso_space_query(&space[0], boot->heap_start, &m), VERSO_DENIED);
+    verso_space_switch(&space[0]); /* where the mirror shows the page */
+    CHECK_EQ(verso_query(last, &m), VERSO_DENIED);
+    CHECK_EQ(verso_space_query(verso_space_kernel(), last, &m), VERSO_DENIED);
+    CHECK(!verso_i_paging_allows(verso_space_kernel(), last, VERSO_READ));
     CHECK(test_state_hash() == before);
     CHECK_OK(verso_space_unmap(&space[0], last, 1));
     end();
