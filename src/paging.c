@@ -919,6 +919,7 @@ static int tables_take(
     *tables = (struct verso_chain){PFN_NONE, 0};
     while (tables->pages < count) {
         pfn_t table = table_take(space);
+        space_breathe(space); /* a table takes its time to clear */
         if (pfn_is_none(table)) {
             while (tables->pages > 0)
                 table_release(space, chain_pop(tables));
@@ -2051,11 +2052,12 @@ static void root_forget(const struct space *space)
     const unsigned top = top_of(space);
     for (size_t i = 0; paging.large[top] && i < MMU_ENTRIES(top); i++) {
         const vaddr_t va = extended(top, (vaddr_t)i << MMU_LEVEL_SHIFT(top));
-        const pte_raw_t use = is_kernel_entry(va) ? roots_visit(va, NULL) : 0;
+        const struct pte any = pte_load(pte_at(&paging.kernel, top, va));
         uintptr_t irq;
         pfn_t frame;
-        if (use == 0)
+        if (!is_kernel_entry(va) || !pte_is_live(any) || !pte_is_leaf(any, top))
             continue;
+        const pte_raw_t use = roots_visit(va, NULL);
         struct pte *entry = root_entry(&paging.kernel, va, &frame, &irq);
         struct pte e = pte_load(entry);
         while (!pte_replace(entry, &e, pte_with_use(e, use))) {
@@ -2349,6 +2351,11 @@ static void users_init(const struct verso_boot *boot)
     VERSO_VERIFY(!is_mirror(&paging.kernel, start, pages),
         "paging: mirror slot %u (%p) lies among users' addresses %p, %zu pages",
         paging.mirror_slot, (void *)paging.mirror_first, (void *)start, pages);
+    VERSO_VERIFY(
+        !overlap(start, (uint64_t)pages << VERSO_PAGE_SHIFT, boot->heap_start,
+            (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT),
+        "paging: users' addresses %p, %zu pages, lie in the heap %p, %zu pages",
+        (void *)start, pages, (void *)boot->heap_start, boot->heap_pages);
     paging.user_first = start;
     paging.user_last = last;
 }
@@ -2509,8 +2516,8 @@ static const char *check_root_entry(
         *live += pte_is_live(e) ? 1 : 0;
         return pte_is_live(e) ? check_entry(space, va, paging.top, e) : NULL;
     }
-    if (space->is_user)
-        other = pte_load(pte_at(&paging.kernel, paging.top, va));
+    if (space->is_user) /* the mirror would show the root that is loaded */
+        other = pte_load(entry_in(paging.kernel.root, paging.top, va));
     if (pte_is_leaf(e, paging.top) && pte_is_leaf(other, paging.top)) {
         e = pte_without_use(e);
         other = pte_without_use(other);
@@ -2524,23 +2531,25 @@ static const char *check_root_entry(
 static const char *check_root(const struct space *space)
 {
     const size_t count = VERSO_PAGE_SIZE / sizeof(struct pte);
+    const uintptr_t irq = cpu_irq_save(); /* two windows are open */
     const char *broken = NULL;
     for (unsigned f = 0; f < MMU_ROOT_FRAMES && broken == NULL; f++) {
         const pfn_t frame = pfn_add(space->root, f);
         const vaddr_t first = (vaddr_t)f * count << MMU_LEVEL_SHIFT(paging.top);
         size_t live = 0;
-        uintptr_t irq;
-        const struct pte *entries = scratch_open(frame, &irq);
+        const struct pte *entries = window_open(0, frame);
         for (size_t i = 0; i < count && broken == NULL; i++) {
             vaddr_t va = extended(paging.top, first + i * step_of(paging.top));
             struct pte e = pte_load(&entries[i]);
             broken = check_root_entry(space, va, e, &live);
             check_print(first, paging.top, i, e, broken);
         }
-        scratch_close(frame, irq);
         if (broken == NULL)
             broken = check_live(first, paging.top, live, frame_get(frame));
     }
+    window_close(0);
+    window_close(1 + paging.top);
+    cpu_irq_restore(irq);
     return broken;
 }
 

@@ -310,6 +310,26 @@ TEST(use_of_a_large_kernel_page_outlives_the_space_it_was_used_in)
     verso_frame_free(run, order);
 }
 
+TEST(an_entry_that_only_the_loaded_root_has_is_found_by_the_check)
+{
+    const unsigned top = geometry_levels() - 1;
+    const vaddr_t va = machine_boot()->heap_start;
+    if (!start(1))
+        return;
+    if (test_calm)
+        test_calm(true);
+    verso_space_switch(&space[0]);
+    const uint64_t raw = geometry_entry(va, top);
+    geometry_entry_set(va, top, raw ^ geometry_user_bit());
+    const char *broken = verso_check();
+    geometry_entry_set(va, top, raw);
+    if (CHECK(broken != NULL))
+        CHECK(memcmp(broken, "paging.10:", 10) == 0);
+    if (test_calm)
+        test_calm(false);
+    end();
+}
+
 /* ---- a scheduler that is never idle ---- */
 
 static unsigned turns;
@@ -640,6 +660,7 @@ SUITE(space, one_address_leads_to_another_page_in_each_space,
     a_large_page_of_the_kernel_changes_in_every_root,
     use_of_a_large_kernel_page_is_known_whichever_root_was_loaded,
     use_of_a_large_kernel_page_outlives_the_space_it_was_used_in,
+    an_entry_that_only_the_loaded_root_has_is_found_by_the_check,
     another_root_may_be_loaded_at_any_time,
     each_kind_of_space_refuses_the_addresses_of_the_other,
     no_page_of_a_user_space_is_global,

@@ -403,6 +403,12 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         boot->heap_start =
             ((vaddr_t)um_mirror_slot() << um_shift(um_levels() - 1)) -
             VERSO_PAGE_SIZE;
+    if (strcmp(how, "users-in-heap") == 0) {
+        boot->user_start =
+            HEAP_START & ~(((vaddr_t)1 << um_shift(um_levels() - 1)) - 1);
+        boot->user_pages =
+            ((vaddr_t)1 << um_shift(um_levels() - 1)) >> VERSO_PAGE_SHIFT;
+    }
     if (strcmp(how, "heap-in-hole") == 0)
         boot->heap_start =
             ((vaddr_t)1 << (um_shift(um_levels()) - 1)) - 5 * VERSO_PAGE_SIZE;
