@@ -175,6 +175,41 @@ TEST(what_is_unmapped_in_a_space_is_gone_when_it_is_loaded_again)
     verso_frame_free1(second);
 }
 
+/* More pages than are invalidated one by one. */
+TEST(many_pages_unmapped_in_a_space_are_gone_when_it_is_loaded_again)
+{
+    const size_t pages = 100;
+    if (!start(2))
+        return;
+    pfn_t pfn = frame_with(1);
+    for (size_t i = 0; i < pages; i++)
+        CHECK_OK(verso_space_map(&space[0], at(i), pfn, 1, VERSO_RW));
+    verso_space_switch(&space[0]);
+    for (size_t i = 0; i < pages; i++)
+        CHECK_EQ(*word_at(at(i)), 1);
+    verso_space_switch(&space[1]);
+    CHECK_OK(verso_space_unmap(&space[0], at(0), pages));
+    verso_space_switch(&space[0]);
+    for (size_t i = 0; i < pages; i++)
+        CHECK(machine_probe(word_at(at(i)), false));
+    end();
+    verso_frame_free1(pfn);
+}
+
+/* pitfall 50: what a window showed may be anybody's next. */
+TEST(no_window_stays_open)
+{
+    struct verso_mapping m;
+    if (!start(1))
+        return;
+    CHECK_OK(verso_space_map(&space[0], at(0), NOWHERE, PAGES, VERSO_READ));
+    const vaddr_t window = machine_boot()->window;
+    for (size_t i = 0; window != 0 && i < VERSO_WINDOW_PAGES; i++)
+        if (verso_query(window + (i << VERSO_PAGE_SHIFT), &m) == VERSO_OK)
+            CHECK_EQ(m.state & VERSO_MAPPED_PRESENT, 0);
+    end();
+}
+
 /* pitfall 10: in whichever space the kernel is when it maps something. */
 TEST(a_kernel_page_mapped_in_one_space_is_there_in_all)
 {
@@ -268,6 +303,12 @@ TEST(use_of_a_large_kernel_page_is_known_whichever_root_was_loaded)
         CHECK_EQ(bits[0], 3);
         CHECK_OK(verso_harvest(va, large, bits));
         CHECK_EQ(bits[0], 0);
+        *word_at(va) = 1;
+        verso_space_switch(&space[0]);
+        CHECK_OK(verso_protect(va, large, VERSO_READ));
+        CHECK_OK(verso_protect(va, large, VERSO_RW));
+        CHECK_OK(verso_harvest(va, large, bits));
+        CHECK_EQ(bits[0], 3);
         *word_at(va) = 2;
         verso_space_switch(verso_space_kernel()); /* split: parts inherit */
         CHECK_OK(verso_protect(va, 1, VERSO_READ));
@@ -656,7 +697,8 @@ TEST(spaces_agree_with_arrays_after_random_operations)
 SUITE(space, one_address_leads_to_another_page_in_each_space,
     a_space_that_is_not_loaded_is_edited_through_no_stale_window,
     what_is_unmapped_in_a_space_is_gone_when_it_is_loaded_again,
-    a_kernel_page_mapped_in_one_space_is_there_in_all,
+    many_pages_unmapped_in_a_space_are_gone_when_it_is_loaded_again,
+    no_window_stays_open, a_kernel_page_mapped_in_one_space_is_there_in_all,
     a_large_page_of_the_kernel_changes_in_every_root,
     use_of_a_large_kernel_page_is_known_whichever_root_was_loaded,
     use_of_a_large_kernel_page_outlives_the_space_it_was_used_in,
