@@ -182,16 +182,18 @@ TEST(many_pages_unmapped_in_a_space_are_gone_when_it_is_loaded_again)
     if (!start(2))
         return;
     pfn_t pfn = frame_with(1);
-    for (size_t i = 0; i < pages; i++)
-        CHECK_OK(verso_space_map(&space[0], at(i), pfn, 1, VERSO_RW));
-    verso_space_switch(&space[0]);
-    for (size_t i = 0; i < pages; i++)
-        CHECK_EQ(*word_at(at(i)), 1);
-    verso_space_switch(&space[1]);
-    CHECK_OK(verso_space_unmap(&space[0], at(0), pages));
-    verso_space_switch(&space[0]);
-    for (size_t i = 0; i < pages; i++)
-        CHECK(machine_probe(word_at(at(i)), false));
+    for (unsigned other = 0; other < 2; other++) {
+        for (size_t i = 0; i < pages; i++)
+            CHECK_OK(verso_space_map(&space[0], at(i), pfn, 1, VERSO_RW));
+        verso_space_switch(&space[0]);
+        for (size_t i = 0; i < pages; i++)
+            CHECK_EQ(*word_at(at(i)), 1);
+        verso_space_switch(&space[other]);
+        CHECK_OK(verso_space_unmap(&space[0], at(0), pages));
+        verso_space_switch(&space[0]);
+        for (size_t i = 0; i < pages; i++)
+            CHECK(machine_probe(word_at(at(i)), false));
+    }
     end();
     verso_frame_free1(pfn);
 }
@@ -451,6 +453,9 @@ TEST(each_kind_of_space_refuses_the_addresses_of_the_other)
         CHECK(verso_space_protect(s, va, bad[i].pages, VERSO_READ) == err);
     }
     CHECK_EQ(verso_space_query(&space[0], boot->heap_start, &m), VERSO_DENIED);
+    CHECK_EQ(verso_i_paging_map_frame(
+                 verso_space_kernel(), at(0), NOWHERE, VERSO_RW),
+        VERSO_DENIED);
     verso_space_switch(&space[0]); /* where the mirror shows the page */
     CHECK_EQ(verso_query(last, &m), VERSO_DENIED);
     CHECK_EQ(verso_space_query(verso_space_kernel(), last, &m), VERSO_DENIED);
