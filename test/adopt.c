@@ -210,7 +210,7 @@ static void make_large(void)
         put(large_at(1), 1, first | PAT_LARGE | PS | P | W | G | NX);
     if (own.host.huge)
         put(own.host.extra + ((vaddr_t)LARGE << INDEX_BITS), 2,
-            ((entry_t)1 << shift_of(2)) * 4 | PS | P | W | NX);
+            (entry_t)((uint64_t)4 << shift_of(2)) | PS | P | W | NX);
 }
 
 static void make_mistake(void)
