@@ -108,7 +108,9 @@ void machine_layout(void)
         verso_panic("boot: the frame array ends at 0x%llx, above 0x%x",
             (unsigned long long)identity_end, IDENTITY_MAX);
     layout_fix_all(identity_end);
-    layout.zone_limit[0] = layout.use_direct ? identity_end : ZONE_0_END;
+    /* what tables are made of at start must be mapped, if paging is on */
+    layout.zone_limit[0] =
+        layout.use_direct || layout_is_adopted() ? identity_end : ZONE_0_END;
     layout.direct_bytes = identity_end;
     layout.window = WINDOW;
     layout.user_start = USER_START;
