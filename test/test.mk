@@ -16,7 +16,8 @@ UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
 UM_WRAPS := $(WRAPS) verso_back_release verso_frame_free_bulk
 UM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
-UM_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude -Iarch/um
+UM_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude -Iarch/um \
+	-DUM_INTERRUPTS=1
 # The library is compiled as for a kernel, but for the sanitizers.
 UM_LIB_FLAGS  := $(UM_COMMON) $(UM_HOOKS) -ffreestanding $(HAS_all)
 UM_TEST_FLAGS := $(UM_COMMON) $(UM_HOOKS) -ffreestanding -Isrc -Ikernel -Itest
