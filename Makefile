@@ -115,7 +115,7 @@ PARTS := all heap paging frames
 STOREYS_frames := util frame
 STOREYS_paging := util paging
 STOREYS_heap   := util node radix pagemap area slab alloc
-STOREYS_all    := util frame paging back node radix pagemap area slab alloc
+STOREYS_all    := util frame paging back node radix pagemap area slab alloc space
 
 LISTS_frames := init check report
 LISTS_paging := init check report

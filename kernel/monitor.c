@@ -364,6 +364,35 @@ static bool command_random(unsigned words, char **word)
     return random_run(operations, (uint32_t)seed);
 }
 
+/* `space N`: the N-th of the monitor's user spaces, made at its first use. */
+static bool command_space(unsigned words, char **word)
+{
+    static struct space *made[4];
+    size_t number;
+    if (words == 1) {
+        verso_report_spaces();
+        return true;
+    }
+    if (!number_read(word[1], &number))
+        return false;
+    if (number > ARRAY_COUNT(made)) {
+        verso_print("space: 0 (the kernel's) to %zu\n", ARRAY_COUNT(made));
+        return false;
+    }
+    if (number == 0) {
+        verso_space_switch(verso_space_kernel());
+        return true;
+    }
+    if (made[number - 1] == NULL && machine_boot()->user_pages != 0)
+        made[number - 1] = verso_space_create();
+    if (made[number - 1] == NULL) {
+        verso_print("space: no memory, or no addresses for users here\n");
+        return false;
+    }
+    verso_space_switch(made[number - 1]);
+    return true;
+}
+
 static bool command_quit(unsigned words, char **word)
 {
     (void)words;
@@ -401,6 +430,8 @@ static const struct command commands[] = {
     {"test", "[SUITE]", "the tests, or one suite of them", 1, 2, command_test},
     {"random", "N [SEED]", "N changes of mappings; 0: unmap them", 2, 3,
         command_random},
+    {"space", "[N]", "user spaces; load the N-th, 0: the kernel's", 1, 2,
+        command_space},
     {"quit", "", "the end", 1, 1, command_quit},
 };
 

@@ -4,7 +4,8 @@
  * to show, and for others to compare it with (test/oracle.py).
  *
  *     the tests' window   |....mmmmm...MMMMMMMMmm..mm|
- *                          m 4-KiB, M 4-MiB pages, every right, cache type
+ *     users' addresses    |..mm....MMMM..............|  if such a space is
+ * loaded m 4-KiB, M 4-MiB pages, every right, cache type
  *
  * An operation maps a run or a list of frames, unmaps or protects; its range is
  * a few pages, many, or whole large pages. The frames are not taken: nothing
@@ -16,6 +17,7 @@
 
 #include "../test/test.h"
 #include "kernel.h"
+#include "machine.h"
 
 #define LARGE_PAGES 1024u /* of a slot: what alignment to choose */
 #define SMALL_MAX   40u
@@ -25,6 +27,13 @@
 #define FAR_PFN (sizeof(verso_phys_t) == 4 ? 0xc0000u : 0xc000000u)
 
 static uint32_t random_state;
+
+/* Where an operation is: of one of the two windows above. */
+struct random_window {
+    struct space *space;
+    vaddr_t start;
+    size_t pages;
+};
 
 static const unsigned random_rights[] = {VERSO_READ, VERSO_RW, VERSO_RX,
     VERSO_READ | VERSO_USER, VERSO_RW | VERSO_USER, VERSO_RX | VERSO_USER,
@@ -42,12 +51,32 @@ static size_t random_below(size_t n)
     return (size_t)((random_state >> 16) * (uint32_t)n >> 16);
 }
 
+static struct random_window random_window(bool users)
+{
+    struct random_window w = {.space = verso_space_kernel()};
+    w.start = test_window(&w.pages);
+    if (users) { /* not at NULL, and aligned as the tests' is */
+        const struct verso_boot *boot = machine_boot();
+        size_t room = boot->user_pages - LARGE_PAGES;
+        w.space = verso_space_now();
+        w.start = boot->user_start + (LARGE_PAGES << VERSO_PAGE_SHIFT);
+        w.pages = room < w.pages ? room : w.pages;
+    }
+    return w;
+}
+
+static bool users_are_there(void)
+{
+    return verso_space_now() != verso_space_kernel();
+}
+
 /* A range within the window; `large`: made of whole large pages. The others
  * begin in the lower half, so that not every large page is split again. */
-static vaddr_t random_range(size_t *pages, bool *large)
+static vaddr_t random_range(
+    const struct random_window *w, size_t *pages, bool *large)
 {
-    size_t window, first, kind = random_below(4);
-    vaddr_t start = test_window(&window);
+    const size_t window = w->pages;
+    size_t first, kind = random_below(4);
 
     *large = kind == 0;
     if (*large) {
@@ -60,7 +89,7 @@ static vaddr_t random_range(size_t *pages, bool *large)
     }
     if (*pages > window - first)
         *pages = window - first;
-    return start + (first << VERSO_PAGE_SHIFT);
+    return w->start + (first << VERSO_PAGE_SHIFT);
 }
 
 static unsigned random_flags(void)
@@ -97,7 +126,7 @@ static pfn_t random_frame(bool far, bool large)
     return pfn_make((uint32_t)(pfn == 0 ? LARGE_PAGES : pfn));
 }
 
-static int random_map_list(vaddr_t va, size_t pages)
+static int random_map_list(struct space *space, vaddr_t va, size_t pages)
 {
     pfn_t frames[LIST_MAX];
 
@@ -105,36 +134,48 @@ static int random_map_list(vaddr_t va, size_t pages)
         pages = LIST_MAX;
     for (size_t i = 0; i < pages; i++)
         frames[i] = random_frame(false, false);
-    return verso_map_frames(va, frames, pages, random_flags());
+    return verso_space_map_frames(space, va, frames, pages, random_flags());
 }
 
-static int random_map(vaddr_t va, size_t pages, bool large)
+static int random_map(struct space *space, vaddr_t va, size_t pages, bool large)
 {
     const bool far = random_below(3) == 0;
     const pfn_t first = random_frame(far, large);
     const unsigned cache = far ? random_cache(first) : VERSO_CACHE_WB;
-    return verso_map(va, first, pages, random_flags() | cache);
+    return verso_space_map(space, va, first, pages, random_flags() | cache);
 }
 
 static int random_operation(void)
 {
     size_t pages, kind = random_below(8);
     bool large;
-    vaddr_t va = random_range(&pages, &large);
+    struct random_window w =
+        random_window(users_are_there() && random_below(2) == 0);
+    vaddr_t va = random_range(&w, &pages, &large);
 
     if (kind < 3)
-        return random_map(va, pages, large);
+        return random_map(w.space, va, pages, large);
     if (kind == 3)
-        return random_map_list(va, pages);
+        return random_map_list(w.space, va, pages);
     if (kind < 6)
-        return verso_unmap(va, pages);
-    return verso_protect(va, pages, random_flags());
+        return verso_space_unmap(w.space, va, pages);
+    return verso_space_protect(w.space, va, pages, random_flags());
+}
+
+/* Nothing is left of all that. */
+static bool random_end(void)
+{
+    for (unsigned users = 0; users <= (users_are_there() ? 1 : 0); users++) {
+        struct random_window w = random_window(users != 0);
+        if (verso_space_unmap(w.space, w.start, w.pages) != VERSO_OK)
+            return false;
+    }
+    return random_set_caches(true);
 }
 
 bool random_run(size_t operations, uint32_t seed)
 {
-    size_t window, done = 0;
-    vaddr_t start = test_window(&window);
+    size_t done = 0;
 
     random_state = seed * 2654435761u | 1;
     if (!random_set_caches(false))
@@ -151,7 +192,7 @@ bool random_run(size_t operations, uint32_t seed)
     }
     verso_print("random: %zu operations at %p, seed %u: %zu done, %zu rightly "
                 "refused\n",
-        operations, (void *)start, seed, done, operations - done);
-    return operations != 0 ||
-           (verso_unmap(start, window) == VERSO_OK && random_set_caches(true));
+        operations, (void *)random_window(false).start, seed, done,
+        operations - done);
+    return operations != 0 || random_end();
 }

@@ -1116,6 +1116,27 @@ static bool is_misuse(
                    r->fixed - map->start >= bytes_of(map->pages)));
 }
 
+/* Why was there no area: because the very addresses asked for are in use, or
+ * not all there? */
+static int place_failed(
+    struct area_map *map, const struct verso_area_request *request)
+{
+    struct want want = want_of(request);
+    vaddr_t start;
+    if (request->fixed == 0)
+        return VERSO_NO_MEMORY;
+    if (request->pages >
+        map->pages - ((request->fixed - map->start) >> VERSO_PAGE_SHIFT))
+        return VERSO_BAD_ARG;
+    lock_take(&map->lock);
+    const struct mem_area *area =
+        area_get(verso_i_area_find(map, request->fixed));
+    bool used = area->kind == KIND_AREA ||
+                (area->kind == KIND_FREE && !fits(area, &want, &start));
+    lock_drop(&map->lock);
+    return used ? VERSO_EXISTS : VERSO_NO_MEMORY;
+}
+
 int verso_i_area_place(struct area_map *map,
     const struct verso_area_request *request, vaddr_t *address)
 {
@@ -1127,7 +1148,7 @@ int verso_i_area_place(struct area_map *map,
         return VERSO_DENIED;
     uint32_t node = verso_i_area_alloc(map, request, 0);
     if (node == NODE_NONE)
-        return VERSO_NO_MEMORY;
+        return place_failed(map, request);
     *address = verso_i_area_usable(area_get(node), NULL);
     return 0;
 }

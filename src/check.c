@@ -20,11 +20,11 @@
  * the count of live entries, which is a table's and 0 for all others; with
  * `done` the mark is taken off again, and nothing is looked at. */
 static const char *check_page(
-    const struct mem_area *area, vaddr_t va, bool done)
+    struct space *space, const struct mem_area *area, vaddr_t va, bool done)
 {
     struct verso_mapping mapping;
     bool must = (area->flags & VERSO_AREA_LAZY) == 0;
-    if (verso_i_paging_query(verso_space_kernel(), va, &mapping) != 0)
+    if (verso_i_paging_query(space, va, &mapping) != 0)
         return must && !done ? "check.1: a mapped area is mapped" : NULL;
     struct frame *frame = verso_frame_find(paddr_to_pfn(mapping.pa));
     bool used = frame != NULL && frame->state == FRAME_USED;
@@ -44,9 +44,9 @@ static const char *check_page(
     return NULL;
 }
 
-static const char *check_pages(bool done)
+static const char *check_pages(struct space *space, bool done)
 {
-    const struct area_map *map = verso_i_area_kernel();
+    const struct area_map *map = verso_i_space_map(space);
     for (uint32_t node = verso_i_area_find(map, map->start); node != NODE_NONE;
          node = area_get(node)->next) {
         const struct mem_area *area = area_get(node);
@@ -55,7 +55,8 @@ static const char *check_pages(bool done)
         if (area->kind != KIND_AREA || (area->flags & VERSO_AREA_BARE))
             continue;
         for (size_t i = 0; i < pages; i++) {
-            const char *broken = check_page(area, va + bytes_of(i), done);
+            const char *broken =
+                check_page(space, area, va + bytes_of(i), done);
             if (broken != NULL) {
                 verso_print("page %p of the area at %p\n",
                     (void *)(va + bytes_of(i)), (void *)area->start);
@@ -68,8 +69,12 @@ static const char *check_pages(bool done)
 
 static const char *check_across(void)
 {
-    const char *broken = check_pages(false);
-    (void)check_pages(true);
+    const char *broken = NULL;
+    struct space *s = verso_space_kernel();
+    for (; s != NULL && broken == NULL; s = verso_i_space_next(s))
+        broken = check_pages(s, false);
+    for (s = verso_space_kernel(); s != NULL; s = verso_i_space_next(s))
+        (void)check_pages(s, true);
     return broken;
 }
 #endif

@@ -165,8 +165,9 @@ static struct {
     struct pte *window_entries;        /* theirs, in one table */
     bool on;
     bool large[MMU_LEVELS_MAX];
-    bool global;             /* pages that users cannot reach are */
-    bool exec;               /* execution can be forbidden */
+    bool global; /* pages that users cannot reach are */
+    bool exec;   /* execution can be forbidden */
+    bool has_ids, invalidates_ids;
     size_t kept, kept_count; /* entries of the root: their tables stay */
     unsigned table_zone, root_zone;
     uint32_t flush;   /* (k) number of the last one submitted, and done */
@@ -788,7 +789,7 @@ static void flush_away(struct space *space, const struct flush *batch)
 {
     if (space->id == 0)
         return;
-    if (!mmu_has_invalidate_id())
+    if (!paging.invalidates_ids)
         space->is_stale = true; /* the next load drops all of it */
     else if (batch->all)
         mmu_invalidate_id_all(space->id);
@@ -2026,7 +2027,7 @@ static void root_fill(const struct space *space)
     }
 }
 
-int verso_i_space_init(struct space *space)
+int verso_i_paging_space_init(struct space *space)
 {
     struct space *kernel = &paging.kernel;
     VERSO_VERIFY(paging.user_first < paging.user_last,
@@ -2039,7 +2040,7 @@ int verso_i_space_init(struct space *space)
     if (pfn_is_none(space->root))
         return VERSO_NO_MEMORY;
     lock_take(&kernel->lock);
-    space->id = mmu_has_ids() ? id_take() : 0;
+    space->id = paging.has_ids ? id_take() : 0;
     root_fill(space);
     space->next = kernel->next;
     kernel->next = space;
@@ -2047,7 +2048,7 @@ int verso_i_space_init(struct space *space)
     return 0;
 }
 
-bool verso_i_space_is_loaded(const struct space *space)
+bool verso_i_paging_is_loaded(const struct space *space)
 {
     for (unsigned cpu = 0; cpu < CPU_COUNT_MAX; cpu++)
         if (paging.now[cpu] == space)
@@ -2057,16 +2058,17 @@ bool verso_i_space_is_loaded(const struct space *space)
 
 /* Nothing is mapped there any more, so its tables are gone, but for spares and
  * the root. */
-void verso_i_space_fini(struct space *space)
+void verso_i_paging_space_fini(struct space *space)
 {
     struct verso_chain spare = {PFN_NONE, 0};
     space_lock(space);
     spare_take(space, &spare);
     space_unlock(space);
-    VERSO_VERIFY(space->tables == ROOT_PAGES && !verso_i_space_is_loaded(space),
+    VERSO_VERIFY(
+        space->tables == ROOT_PAGES && !verso_i_paging_is_loaded(space),
         "paging: the end of the space with root %#x, which has %zu tables%s",
         pfn_nr(space->root), space->tables - ROOT_PAGES,
-        verso_i_space_is_loaded(space) ? ", and is loaded" : "");
+        verso_i_paging_is_loaded(space) ? ", and is loaded" : "");
     lock_take(&paging.kernel.lock);
     struct space **link = &paging.kernel.next;
     while (*link != space)
@@ -2374,6 +2376,8 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.table_zone = 0;
     paging.root_zone = root_zone(boot);
     paging.top = mmu_levels() - 1;
+    paging.has_ids = mmu_has_ids();
+    paging.invalidates_ids = paging.has_ids && mmu_has_invalidate_id();
     paging.ids[0] = 1; /* the kernel's */
     space->lock.name = "space";
     paging.cache_lock.name = "cache types";

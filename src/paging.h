@@ -32,13 +32,15 @@ struct space {
     vaddr_t idle_va;          /* (s) where the idle table is hooked in */
     pfn_t idle;               /* (s) it, if it is still empty; or none */
     struct space *next;       /* (k) */
+    struct area_map *areas;   /* (c) whoever has such finds it here, or NULL */
 };
 
 /* A space for users, without a page; the memory is the caller's until
- * verso_i_space_fini(), which wants it without a page, and loaded nowhere. */
-VERSO_MUST_CHECK int verso_i_space_init(struct space *space);
-void verso_i_space_fini(struct space *space);
-bool verso_i_space_is_loaded(const struct space *space);
+ * verso_i_paging_space_fini(), which wants it without a page, and loaded
+ * nowhere. */
+VERSO_MUST_CHECK int verso_i_paging_space_init(struct space *space);
+void verso_i_paging_space_fini(struct space *space);
+bool verso_i_paging_is_loaded(const struct space *space);
 
 int verso_i_paging_init(const struct verso_boot *boot);
 const char *verso_i_paging_check(void);

@@ -33,6 +33,13 @@
 #define PART_HEAP(X)
 #endif
 
-#define STOREYS(X) PART_FRAMES(X) PART_PAGING(X) PART_HEAP(X)
+#if VERSO_HAS_PAGING && VERSO_HAS_HEAP
+#include "space.h"
+#define PART_SPACES(X) X(space)
+#else
+#define PART_SPACES(X)
+#endif
+
+#define STOREYS(X) PART_FRAMES(X) PART_PAGING(X) PART_HEAP(X) PART_SPACES(X)
 
 #endif

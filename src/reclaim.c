@@ -45,6 +45,9 @@ void verso_reclaimer_remove(struct verso_reclaimer *reclaimer)
 static bool drain(void)
 {
     bool progress = false;
+#if VERSO_HAS_HEAP && VERSO_HAS_PAGING
+    progress |= verso_i_space_drain();
+#endif
 #if VERSO_HAS_HEAP
     progress |= verso_i_alloc_drain();
     progress |= verso_i_slab_drain();

@@ -33,6 +33,25 @@ void verso_report_walk(vaddr_t va)
 }
 #endif
 
+#if VERSO_HAS_PAGING && VERSO_HAS_HEAP
+void verso_report_spaces(void)
+{
+    verso_i_space_report();
+}
+
+/* An address that the loaded space has areas for. */
+static bool describe_users(const void *address)
+{
+    const struct area_map *map = verso_i_space_map(verso_space_now());
+    vaddr_t va = (vaddr_t)address;
+    if (!verso_i_space_is_users(va) || map == NULL ||
+        va - map->start >= bytes_of(map->pages))
+        return false;
+    verso_i_area_describe(map, va);
+    return true;
+}
+#endif
+
 #if VERSO_HAS_HEAP
 void verso_report_areas(void)
 {
@@ -65,6 +84,10 @@ void verso_describe(const void *address)
 {
 #if VERSO_HAS_HEAP
     if (describe_heap(address))
+        return;
+#endif
+#if VERSO_HAS_PAGING && VERSO_HAS_HEAP
+    if (describe_users(address))
         return;
 #endif
 #if VERSO_HAS_PAGING

@@ -11,6 +11,7 @@
 #include <verso/frame.h>
 #include <verso/paging.h>
 #include <verso/reclaim.h>
+#include <verso/space.h>
 
 #include "../kernel/machine.h"
 #include "../src/paging.h"
@@ -51,7 +52,7 @@ static bool start(unsigned count)
         test_skip("no addresses for user spaces here");
         return false;
     }
-    while (made < count && CHECK_OK(verso_i_space_init(&space[made])))
+    while (made < count && CHECK_OK(verso_i_paging_space_init(&space[made])))
         made++;
     return made == count;
 }
@@ -66,7 +67,7 @@ static void end(void)
         made--;
         CHECK_OK(verso_space_unmap(
             &space[made], boot->user_start, boot->user_pages));
-        verso_i_space_fini(&space[made]);
+        verso_i_paging_space_fini(&space[made]);
     }
 }
 
@@ -331,7 +332,7 @@ TEST(no_page_of_a_user_space_is_global)
 
 static void finish_loaded(void)
 {
-    verso_i_space_fini(&space[0]);
+    verso_i_paging_space_fini(&space[0]);
 }
 
 /* pitfall 42 */
@@ -393,7 +394,7 @@ TEST(a_map_in_another_space_that_finds_no_memory_changes_nothing)
         verso_space_switch(&space[loaded]);
         CHECK(inject_each_failure(&op, 50) > 2);
         inject_fail_at(1);
-        CHECK_EQ(verso_i_space_init(&space[2]), VERSO_NO_MEMORY);
+        CHECK_EQ(verso_i_paging_space_init(&space[2]), VERSO_NO_MEMORY);
         inject_fail_at(0);
     }
     end();
@@ -547,6 +548,252 @@ TEST(spaces_agree_with_arrays_after_random_operations)
         verso_frame_free1(model.frame[i]);
 }
 
+/* ---- with areas: space.c ---- */
+
+#define LAZY (VERSO_AREA_LAZY | VERSO_RW)
+
+static struct space *create(void)
+{
+    if (machine_boot()->user_pages == 0) {
+        test_skip("no addresses for user spaces here");
+        return NULL;
+    }
+    struct space *s = verso_space_create();
+    CHECK(s != NULL);
+    return s;
+}
+
+static void destroy(struct space *s)
+{
+    verso_space_switch(verso_space_kernel());
+    CHECK(verso_check() == NULL);
+    CHECK_OK(verso_space_destroy(s));
+}
+
+/* What an attempt at an area says. */
+static int place(struct space *s, vaddr_t va, size_t pages, unsigned flags)
+{
+    struct verso_area_request request = {
+        .pages = pages, .flags = flags, .fixed = va, .name = "test"};
+    return verso_space_area_alloc(s, &request, &va);
+}
+
+/* Anywhere: va 0. */
+static char *area_at(struct space *s, vaddr_t va, size_t pages, unsigned flags)
+{
+    struct verso_area_request request = {
+        .pages = pages, .flags = flags, .fixed = va, .name = "test"};
+    vaddr_t placed = 0;
+    CHECK_OK(verso_space_area_alloc(s, &request, &placed));
+    CHECK(va == 0 || placed == va);
+    return (char *)placed;
+}
+
+/* As a user would, where there are users, else as the kernel. */
+static bool touches(void *address, uint32_t word)
+{
+    int code = machine_access(address, VERSO_FAULT_WRITE | VERSO_FAULT_USER);
+    if (code == MACHINE_CANNOT)
+        machine_open_users(true);
+    bool there = !machine_probe(address, true);
+    CHECK(code == MACHINE_CANNOT || there == (code == MACHINE_PASSED));
+    if (there)
+        *(volatile uint32_t *)address += word;
+    if (code == MACHINE_CANNOT)
+        machine_open_users(false);
+    return there;
+}
+
+static uint32_t word_of(void *address)
+{
+    machine_open_users(true);
+    uint32_t word = *(volatile uint32_t *)address;
+    machine_open_users(false);
+    return word;
+}
+
+TEST(a_lazy_area_gets_its_page_in_the_space_that_is_loaded)
+{
+    struct space *a = create(), *b = a != NULL ? create() : NULL;
+    struct verso_mapping m;
+    if (b == NULL)
+        return;
+    char *in_a = area_at(a, at(3), 5, LAZY), *in_b = area_at(b, at(3), 5, LAZY);
+    verso_space_switch(a);
+    CHECK(touches(in_a, 7));
+    CHECK_EQ(verso_space_query(b, at(3), &m), VERSO_ABSENT);
+    verso_space_switch(b);
+    CHECK(touches(in_b, 1));
+    CHECK_EQ(word_of(in_b), 1); /* cleared, and not a's */
+    verso_space_switch(verso_space_kernel());
+    CHECK(!touches(in_a, 1));
+    verso_space_switch(a);
+    CHECK_EQ(word_of(in_a), 7);
+    CHECK_OK(verso_space_query(a, at(3), &m));
+    CHECK(m.flags & VERSO_USER);
+    CHECK(!touches((void *)at(8), 1)); /* behind the area */
+    destroy(a);
+    destroy(b);
+}
+
+TEST(mapped_areas_of_a_space_that_is_not_loaded_are_there_when_it_is)
+{
+    struct space *a = create();
+    if (a == NULL)
+        return;
+    char *area = area_at(a, 0, 40, VERSO_AREA_ZERO);
+    char *bare = area_at(a, 0, 3, VERSO_AREA_BARE | VERSO_AREA_GUARD);
+    verso_space_switch(a);
+    CHECK(touches(area + 39 * VERSO_PAGE_SIZE, 3));
+    CHECK(!touches(bare, 1));
+    verso_space_switch(verso_space_kernel());
+    CHECK_OK(verso_space_area_protect(a, (vaddr_t)area, VERSO_READ));
+    CHECK_OK(verso_space_area_resize(a, (vaddr_t)area, 39));
+    verso_space_switch(a);
+    CHECK(!touches(area, 1));
+    CHECK_EQ(word_of(area), 0);
+    CHECK(!touches(area + 39 * VERSO_PAGE_SIZE, 1));
+    CHECK_OK(verso_space_area_free(a, (vaddr_t)area));
+    CHECK(!touches(area, 1));
+    audit();
+    destroy(a);
+}
+
+/* A user may ask for anything. */
+TEST(what_a_user_asks_for_in_vain_is_a_code_and_no_panic)
+{
+    const struct verso_boot *boot = machine_boot();
+    struct verso_area_info info;
+    struct space *a = create();
+    if (a == NULL)
+        return;
+    const vaddr_t users = boot->user_start;
+    const vaddr_t last = users + ((boot->user_pages - 1) << VERSO_PAGE_SHIFT);
+    const vaddr_t area = (vaddr_t)area_at(a, at(0), 4, LAZY);
+    CHECK_EQ(place(a, at(3), 2, LAZY), VERSO_EXISTS);
+    CHECK_EQ(place(a, users + VERSO_PAGE_SIZE, 1, LAZY), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, last, 1, LAZY), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, boot->heap_start, 1, LAZY), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, at(0) + 5, 1, LAZY), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, at(8), 0, LAZY), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, 0, boot->user_pages, LAZY), VERSO_NO_MEMORY);
+    const vaddr_t bad[] = {
+        area + VERSO_PAGE_SIZE, area + 1, at(9), last, boot->heap_start, 0};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CHECK_EQ(verso_space_area_free(a, bad[i]), VERSO_ABSENT);
+        CHECK_EQ(verso_space_area_resize(a, bad[i], 1), VERSO_ABSENT);
+        CHECK_EQ(verso_space_area_protect(a, bad[i], VERSO_READ), VERSO_ABSENT);
+    }
+    CHECK_EQ(
+        verso_space_area_protect(a, area, VERSO_RW | VERSO_EXEC), VERSO_DENIED);
+    CHECK_OK(verso_space_area_find(a, area + 3 * VERSO_PAGE_SIZE + 9, &info));
+    CHECK_EQ(info.start, at(0));
+    CHECK_EQ(info.pages, 4);
+    CHECK_EQ(verso_space_area_find(a, bad[2], &info), VERSO_ABSENT);
+    destroy(a);
+}
+
+/* pitfall 11: each root has a mirror of its own, a clone's, too. */
+TEST(a_clone_has_the_areas_and_none_of_the_pages)
+{
+    struct verso_area_info info;
+    struct verso_mapping m;
+    struct space *a = create();
+    if (a == NULL)
+        return;
+    char *area = area_at(a, at(0), 3, VERSO_AREA_MAPPED | VERSO_AREA_GUARD);
+    char *lazy = area_at(a, at(100), 2, LAZY);
+    CHECK_OK(verso_space_map(a, at(50), NOWHERE, 1, VERSO_RW));
+    verso_space_switch(a);
+    CHECK(touches(area, 4) && touches(lazy, 5));
+    struct space *b = verso_space_clone_empty(a);
+    CHECK(b != NULL);
+    CHECK_EQ(verso_space_query(b, (vaddr_t)area, &m), VERSO_ABSENT);
+    CHECK_EQ(verso_space_query(b, at(50), &m), VERSO_ABSENT);
+    CHECK_OK(verso_space_area_find(b, (vaddr_t)area, &info));
+    CHECK_EQ(info.pages, 3);
+    CHECK(info.flags & VERSO_AREA_GUARD_ABOVE);
+    verso_space_switch(b);
+    CHECK(touches(area, 1) && touches(lazy, 1));
+    CHECK_EQ(word_of(area), 1);
+    verso_space_switch(a);
+    CHECK_EQ(word_of(area), 4);
+    CHECK_OK(verso_space_unmap(a, at(50), 1));
+    audit();
+    destroy(b);
+    destroy(a);
+}
+
+/* pitfalls 40, 42 */
+TEST(destroying_a_space_gives_all_of_it_back_unless_it_is_loaded)
+{
+    struct verso_frame_stats before, after;
+    struct verso_area_stats nodes, nodes_after;
+    if (machine_boot()->user_pages == 0)
+        SKIP("no addresses for user spaces here");
+    verso_trim();
+    verso_frame_stats(&before);
+    verso_area_stats(&nodes);
+    struct space *a = create();
+    verso_space_switch(a);
+    for (unsigned i = 0; i < 60; i++) {
+        char *area = area_at(a, at((size_t)i * 400), 1 + i % 7, LAZY);
+        CHECK(touches(area, i));
+    }
+    CHECK_OK(verso_space_map(a, at(7), NOWHERE, 1, VERSO_RW));
+    CHECK_EQ(verso_space_destroy(a), VERSO_BUSY);
+    CHECK(touches((void *)at(400), 1));
+    destroy(a);
+    verso_trim();
+    verso_frame_stats(&after);
+    verso_area_stats(&nodes_after);
+    CHECK_EQ(after.used, before.used);
+    CHECK_EQ(nodes_after.nodes, nodes.nodes);
+}
+
+static struct space *made_last;
+
+static int create_one(void *arg)
+{
+    made_last =
+        arg != NULL ? verso_space_clone_empty(arg) : verso_space_create();
+    return made_last != NULL ? VERSO_OK : VERSO_NO_MEMORY;
+}
+
+static void destroy_one(void *arg)
+{
+    (void)arg;
+    CHECK_OK(verso_space_destroy(made_last));
+}
+
+/* pitfall 29 */
+TEST(a_space_that_finds_no_memory_is_not_there_at_all)
+{
+    struct inject_operation op = {.run = create_one, .undo = destroy_one};
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    struct space *a = create();
+    if (a == NULL)
+        return;
+    CHECK(inject_each_failure(&op, 50) >= 1);
+    (void)area_at(a, at(0), 3, LAZY);
+    (void)area_at(a, at(100000 % (machine_boot()->user_pages / 2)), 3, LAZY);
+    op.arg = a;
+    CHECK(inject_each_failure(&op, 50) >= 2);
+    destroy(a);
+}
+
+static void destroy_the_kernel(void)
+{
+    int err = verso_space_destroy(verso_space_kernel());
+    (void)err;
+}
+
+TEST(the_kernels_space_is_not_destroyed)
+{
+    CHECK_PANICS(destroy_the_kernel, "is the kernel's");
+}
+
 SUITE(space, one_address_leads_to_another_page_in_each_space,
     a_space_that_is_not_loaded_is_edited_through_no_stale_window,
     what_is_unmapped_in_a_space_is_gone_when_it_is_loaded_again,
@@ -558,4 +805,11 @@ SUITE(space, one_address_leads_to_another_page_in_each_space,
     the_end_of_a_space_that_is_loaded_or_has_pages_panics,
     a_space_without_pages_is_a_root_and_nothing_else,
     a_map_in_another_space_that_finds_no_memory_changes_nothing,
-    spaces_agree_with_arrays_after_random_operations);
+    spaces_agree_with_arrays_after_random_operations,
+    a_lazy_area_gets_its_page_in_the_space_that_is_loaded,
+    mapped_areas_of_a_space_that_is_not_loaded_are_there_when_it_is,
+    what_a_user_asks_for_in_vain_is_a_code_and_no_panic,
+    a_clone_has_the_areas_and_none_of_the_pages,
+    destroying_a_space_gives_all_of_it_back_unless_it_is_loaded,
+    a_space_that_finds_no_memory_is_not_there_at_all,
+    the_kernels_space_is_not_destroyed);

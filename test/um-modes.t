@@ -18,6 +18,9 @@ exec "$(dirname "$0")/host/modes.sh" um-modes \
     "$all,seed=8 UM_BUILD=um/64 ACCESSOR=direct" \
     "$all,seed=9 UM_BUILD=um/64 ACCESSOR=direct LEVELS=5" \
     "$all,seed=10 UM_BUILD=um/64 LARGE=0 MEM=8M" \
+    "$all,seed=15,noids=1 UM_BUILD=um/64" \
+    "$all,seed=16,noinvpcid=1 UM_BUILD=um/64" \
+    "$all,seed=17 UM_BUILD=um/64 GLOBAL=0" \
     "$all,seed=7 UM_BUILD=um/pae" \
     "$all,seed=8 UM_BUILD=um/pae ACCESSOR=direct" \
     "$all,seed=10 UM_BUILD=um/pae LARGE=0 MEM=8M" \

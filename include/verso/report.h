@@ -17,6 +17,7 @@ void verso_report_frames(void);
 void verso_report_tables(vaddr_t from);
 void verso_report_walk(vaddr_t va); /* level by level */
 void verso_report_areas(void);
+void verso_report_spaces(void);
 /* And why the last request failed that did. */
 void verso_report_slabs(void);
 

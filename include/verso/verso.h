@@ -11,12 +11,14 @@
  *     area      ranges of pages
  *     slab      caches of objects
  *     alloc     objects of any size
+ *     space     address spaces for users
  *     fault, check, report, init
  *
  * Lock order, outermost first; entry points take them, nothing is called back
  * with one held:
  *
- *     area > node > space > frame
+ *     spaces (the list of them) > area > node > space, the kernel's first >
+ *         cache types, frame
  *     slab, slub (the list of caches), reclaim (the list of clients)
  *
  * The latter are leaves: slab is dropped before a cache grows. frame and slab
@@ -39,6 +41,7 @@
 #include <verso/reclaim.h>
 #include <verso/report.h>
 #include <verso/slab.h>
+#include <verso/space.h>
 #include <verso/types.h>
 #include <verso/util.h>
 

@@ -3,11 +3,12 @@
  * verso.c - two CPUs inside one Verso, built for CPU_COUNT_MAX = 2: its state
  * and RAM are shared, its locks keep them apart. Only calls after which no
  * other CPU has anything to invalidate: frames, queries, objects that are
- * allocated on two CPUs and freed when one runs. (What unmaps wants a
- * shootdown, which Verso does not have yet.) The CPU may change in each basic
- * block of the library.
+ * allocated on two CPUs and freed when one runs; pages of user spaces that no
+ * other CPU has loaded. (What unmaps others wants a shootdown, which Verso does
+ * not have yet.) The CPU may change in each basic block of the library.
  *
- *     0x70000000  heap, 64 MiB     0x98000000  a page a CPU, to clear frames
+ *     0x70000000  heap, 64 MiB     0x98000000  windows of each CPU
+ *     0x90000000  user spaces
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -23,6 +24,9 @@
 #define HEAP_START    0x70000000u
 #define HEAP_PAGES    (64u << 20 >> VERSO_PAGE_SHIFT)
 #define PAGING_WINDOW 0x98000000u
+#define USER_START    0x90000000u
+#define USER_PAGES    (128u << 20 >> VERSO_PAGE_SHIFT)
+#define SLOTS         24u /* pages of a space that are mapped, or not */
 #define CPUS          2u
 #define HELD          16u /* by each CPU, at a time */
 #define OBJECTS       64u /* of each CPU */
@@ -38,6 +42,8 @@ static struct shared {
     unsigned char owner[OWNERS]; /* of a frame of RAM: a CPU, from 1 */
     unsigned char *object[CPUS][OBJECTS];
     size_t size[CPUS][OBJECTS];
+    struct space *space[CPUS + 1]; /* one for each, one that none loads */
+    pfn_t frame[CPUS];             /* with the CPU's word in it */
 } * shared;
 
 /* ---- host.h ---- */
@@ -180,12 +186,72 @@ static int use_objects(unsigned cpu, void *arg)
     return 0;
 }
 
+/* A slot is a page of a table that a few slots have together. */
+static vaddr_t slot_va(unsigned slot)
+{
+    return USER_START + (slot % 3 << 22) + (slot << VERSO_PAGE_SHIFT);
+}
+
+static uint32_t word_of(unsigned cpu)
+{
+    return 0x1000 + cpu;
+}
+
+/* The other half of the slots in the space that is not loaded is the other
+ * CPU's. */
+static int change_slot(unsigned cpu, bool own, unsigned slot, bool *mapped)
+{
+    struct space *space = shared->space[own ? cpu : CPUS];
+    struct verso_mapping m;
+    vaddr_t va = slot_va(slot);
+    if (*mapped) {
+        CPU_CHECK(verso_space_query(space, va, &m) == VERSO_OK);
+        CPU_CHECK(pfn_nr(paddr_to_pfn(m.pa)) == pfn_nr(shared->frame[cpu]));
+        CPU_CHECK(!own || *(volatile uint32_t *)va == word_of(cpu));
+        CPU_CHECK(verso_space_unmap(space, va, 1) == VERSO_OK);
+    } else {
+        CPU_CHECK(verso_space_query(space, va, &m) == VERSO_ABSENT);
+        CPU_CHECK(verso_space_map(space, va, shared->frame[cpu], 1, VERSO_RW) ==
+                  VERSO_OK);
+    }
+    *mapped = !*mapped;
+    return 0;
+}
+
+/* Each in the space it has loaded, and in one that none has. */
+static int use_spaces(unsigned cpu, void *arg)
+{
+    bool mapped[2][SLOTS] = {{false}};
+    unsigned state = cpu + 7;
+    verso_space_switch(shared->space[cpu]);
+    CPU_CHECK(verso_space_now() == shared->space[cpu]);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        const bool own = random_of(&state, 2) == 0;
+        unsigned slot = random_of(&state, SLOTS / CPUS) * CPUS + cpu;
+        CPU_CHECK(change_slot(cpu, own, slot, &mapped[own][slot]) == 0);
+        CPU_CHECK(!is_mapped((void *)UM_WINDOW));
+    }
+    for (unsigned own = 0; own < 2; own++)
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+            if (mapped[own][slot])
+                CPU_CHECK(change_slot(cpu, own, slot, &mapped[own][slot]) == 0);
+    verso_space_switch(verso_space_kernel());
+    CPU_CHECK(um_audit(um_audit_print) == 0);
+    return 0;
+}
+
 /* ---- tests ---- */
+
+/* What reset() puts there, for the tests that have spaces. */
+static struct space *kept_space[CPUS + 1];
+static pfn_t kept_frame[CPUS];
 
 static void reset(void *arg)
 {
     (void)arg;
     memset(shared, 0, sizeof(*shared));
+    memcpy(shared->space, kept_space, sizeof(kept_space));
+    memcpy(shared->frame, kept_frame, sizeof(kept_frame));
 }
 
 /* What they left is whole, and goes; then all is as before. */
@@ -240,6 +306,35 @@ static void objects_allocated_on_two_cpus_are_whole_on_both(void)
     by_seeds(use_objects, OBJECTS);
 }
 
+static pfn_t frame_with(uint32_t word)
+{
+    pfn_t pfn = verso_frame_alloc1(VERSO_ZONE_ANY);
+    CHECK(verso_map(UM_WINDOW, pfn, 1, VERSO_RW) == VERSO_OK);
+    *(volatile uint32_t *)UM_WINDOW = word;
+    CHECK(verso_unmap(UM_WINDOW, 1) == VERSO_OK);
+    return pfn;
+}
+
+/* Pitfalls 8 and 50: the windows of one CPU are nothing to another. */
+static void with_spaces(
+    void (*run)(int (*)(unsigned, void *), unsigned), unsigned rounds)
+{
+    struct space *space[CPUS + 1];
+    pfn_t frame[CPUS];
+    for (unsigned i = 0; i <= CPUS; i++)
+        CHECK((space[i] = verso_space_create()) != NULL);
+    for (unsigned cpu = 0; cpu < CPUS; cpu++)
+        frame[cpu] = frame_with(word_of(cpu));
+    memcpy(kept_space, space, sizeof(space));
+    memcpy(kept_frame, frame, sizeof(frame));
+    run(use_spaces, rounds);
+    memset(kept_space, 0, sizeof(kept_space));
+    for (unsigned cpu = 0; cpu < CPUS; cpu++)
+        verso_frame_free1(frame[cpu]);
+    for (unsigned i = 0; i <= CPUS; i++)
+        CHECK(verso_space_destroy(space[i]) == VERSO_OK);
+}
+
 static void before_each(void *arg)
 {
     free_all();
@@ -270,11 +365,23 @@ static void also_in_every_schedule_of_the_first_ones(void)
     in_all_schedules(use_objects, 1);
 }
 
+static void spaces_are_edited_on_two_cpus_loaded_or_not(void)
+{
+    with_spaces(by_seeds, 150);
+}
+
+static void and_in_every_schedule_of_a_few_edits(void)
+{
+    with_spaces(in_all_schedules, 2);
+}
+
 static const struct tap_test tests[] = {
     TAP_TEST(no_frame_has_two_owners_whoever_runs_when),
     TAP_TEST(nor_in_any_schedule_of_a_few_calls),
     TAP_TEST(objects_allocated_on_two_cpus_are_whole_on_both),
     TAP_TEST(also_in_every_schedule_of_the_first_ones),
+    TAP_TEST(spaces_are_edited_on_two_cpus_loaded_or_not),
+    TAP_TEST(and_in_every_schedule_of_a_few_edits),
 };
 
 static void boot_fill(void)
@@ -286,6 +393,8 @@ static void boot_fill(void)
     boot.mirror_slot = UM_MIRROR_SLOT;
     boot.direct_offset = (vaddr_t)um_ram() - UM_RAM_START;
     boot.window = PAGING_WINDOW;
+    boot.user_start = USER_START;
+    boot.user_pages = USER_PAGES;
     boot.heap_start = HEAP_START;
     boot.heap_pages = HEAP_PAGES;
     if (verso_frame_place(&boot, UM_RAM_START) != 0)

@@ -33,6 +33,7 @@ STOREYS = [
     ["magazine"],
     ["reclaim"],
     ["alloc"],
+    ["space"],
     ["init", "fault", "check", "report"],
 ]
 LEVEL = {name: i for i, names in enumerate(STOREYS) for name in names}
