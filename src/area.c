@@ -222,6 +222,28 @@ ALWAYS_INLINE void bin_remove(struct area_map *map, uint32_t node)
         map->rows &= ~((uint32_t)1 << bin.row);
 }
 
+static NO_INLINE void bin_move(
+    struct area_map *map, uint32_t node, size_t pages)
+{
+    bin_remove(map, node);
+    area_get(node)->pages = pages;
+    bin_insert(map, node);
+}
+
+/* A free range gets another size, and the bin for it: the same, if the highest
+ * four bits are. */
+ALWAYS_INLINE void bin_resize(
+    struct area_map *map, uint32_t node, size_t pages, size_t larger)
+{
+    struct mem_area *area = area_get(node);
+    /* below BIN_SLOTS: all bits */
+    const unsigned same = size_highest(larger | BIN_SLOTS) - 3;
+    if ((area->pages ^ pages) >> same != 0)
+        bin_move(map, node, pages);
+    else
+        area->pages = pages;
+}
+
 /* First bin at or after (row, slot) that has a range; its first one. */
 ALWAYS_INLINE uint32_t bin_first(const struct area_map *map, struct bin bin)
 {
@@ -236,22 +258,25 @@ ALWAYS_INLINE uint32_t bin_first(const struct area_map *map, struct bin bin)
     return map->bin[bin.row][bit_lowest(slots)];
 }
 
+/* The first in the very bin of `pages` that is as large. */
+static NO_INLINE uint32_t bin_search(const struct area_map *map, size_t pages)
+{
+    struct bin bin = bin_of(pages);
+    uint32_t node = map->bin[bin.row][bin.slot];
+    while (node != NODE_NONE && area_get(node)->pages < pages)
+        node = area_get(node)->bin.next;
+    return node;
+}
+
 /* A free range of at least `pages`: any of a bin where all are, or the first
  * in the bin below that is. */
 ALWAYS_INLINE uint32_t bin_find(const struct area_map *map, size_t pages)
 {
-    size_t rounded = pages;
-    if (pages >= BIN_SLOTS)
-        rounded += ((size_t)1 << (size_highest(pages) - 3)) - 1;
-    uint32_t node = bin_first(map, bin_of(rounded));
-    if (likely(node != NODE_NONE) || pages < BIN_SLOTS)
-        return node;
-    struct bin bin = bin_of(pages);
-    for (node = map->bin[bin.row][bin.slot]; node != NODE_NONE;
-         node = area_get(node)->bin.next)
-        if (area_get(node)->pages >= pages)
-            return node;
-    return NODE_NONE;
+    if (pages < BIN_SLOTS)
+        return bin_first(map, (struct bin){0, (unsigned)pages});
+    const size_t step = (size_t)1 << (size_highest(pages) - 3);
+    uint32_t node = bin_first(map, bin_of(pages + step - 1));
+    return likely(node != NODE_NONE) ? node : bin_search(map, pages);
 }
 
 /* ---- finding ---- */
@@ -482,36 +507,94 @@ static uint32_t cut_high(
     return high_node;
 }
 
-/* A free range takes in its free neighbours, and goes into its bin. The bits
- * and words of those that vanish go, and so do their nodes. */
+/* Cuts a range before its first `pages` pages, which get the new node. The rest
+ * is the same as before, but for its size: that goes with its bin. When the
+ * parts merge again it is the new node that goes, here too. */
+ALWAYS_INLINE void cut_low(uint32_t node, size_t pages, uint32_t low_node)
+{
+    struct mem_area *area = area_get(node), *low = area_get(low_node);
+    low->start = area->start;
+    low->pages = pages;
+    low->prev = area->prev;
+    low->next = node;
+    if (low->prev != NODE_NONE)
+        area_get(low->prev)->next = low_node;
+    area->prev = low_node;
+    area->start += bytes_of(pages);
+}
+
+/* A free range goes: it becomes part of the one before it. */
+static void join_next(struct area_map *map, struct mem_area *area)
+{
+    uint32_t next = area->next;
+    struct mem_area *gone = area_get(next);
+    bin_remove(map, next);
+    start_remove(map, gone->start);
+    area->pages += gone->pages;
+    area->next = gone->next;
+    if (area->next != NODE_NONE)
+        area_get(area->next)->prev = gone->prev;
+    stock_add(map, next);
+}
+
+/* A free range grows up over the one behind it, which goes. */
+static void grow_up(struct area_map *map, uint32_t into, uint32_t node)
+{
+    struct mem_area *area = area_get(node), *grows = area_get(into);
+    const size_t pages = grows->pages + area->pages;
+    start_remove(map, area->start);
+    grows->next = area->next;
+    if (grows->next != NODE_NONE)
+        area_get(grows->next)->prev = into;
+    stock_add(map, node);
+    bin_resize(map, into, pages, pages);
+}
+
+/* And down, over the one before it. */
+ALWAYS_INLINE void grow_down(struct area_map *map, uint32_t into, uint32_t node)
+{
+    struct mem_area *area = area_get(node), *grows = area_get(into);
+    const size_t pages = grows->pages + area->pages;
+    const vaddr_t seam = grows->start;
+    grows->start = area->start;
+    grows->prev = area->prev;
+    if (grows->prev != NODE_NONE)
+        area_get(grows->prev)->next = into;
+    stock_add(map, node);
+    word_set(map, into, KIND_FREE);
+    bin_resize(map, into, pages, pages);
+    start_remove(map, seam);
+}
+
+static bool is_free(uint32_t node)
+{
+    return node != NODE_NONE && area_get(node)->kind == KIND_FREE;
+}
+
+/* The range before it is free, or none beside it. */
+static NO_INLINE void free_insert_other(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
+    if (is_free(area->prev)) {
+        if (is_free(area->next))
+            join_next(map, area);
+        grow_up(map, area->prev, node);
+    } else {
+        word_set(map, node, KIND_FREE);
+        bin_insert(map, node);
+    }
+}
+
+/* A range is free: it becomes part of a free neighbour, which most often stays
+ * in its bin, or goes into a bin of its own. The bits and words of those that
+ * vanish go, and so do their nodes. */
 ALWAYS_INLINE void free_insert(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
-    uint32_t prev = area->prev, next = area->next;
-    if (next != NODE_NONE && area_get(next)->kind == KIND_FREE) {
-        struct mem_area *gone = area_get(next);
-        bin_remove(map, next);
-        start_remove(map, gone->start);
-        area->pages += gone->pages;
-        area->next = gone->next;
-        if (area->next != NODE_NONE)
-            area_get(area->next)->prev = node;
-        stock_add(map, next);
-    }
-    if (prev != NODE_NONE && area_get(prev)->kind == KIND_FREE) {
-        struct mem_area *into = area_get(prev);
-        bin_remove(map, prev);
-        start_remove(map, area->start);
-        into->pages += area->pages;
-        into->next = area->next;
-        if (into->next != NODE_NONE)
-            area_get(into->next)->prev = prev;
-        stock_add(map, node);
-        node = prev;
-    } else {
-        word_set(map, node, KIND_FREE);
-    }
-    bin_insert(map, node);
+    if (is_free(area->next) && !is_free(area->prev))
+        grow_down(map, area->next, node);
+    else
+        free_insert_other(map, node);
 }
 
 /* Frees ranges whose flush is done; oldest first, at most `most`. */
@@ -550,6 +633,16 @@ static void limbo_push(struct area_map *map, uint32_t node, uint32_t flush)
 
 /* ---- alloc ---- */
 
+/* A range that is in no bin is in use. */
+ALWAYS_INLINE void range_use(struct area_map *map, uint32_t node)
+{
+    struct mem_area *area = area_get(node);
+    area->kind = KIND_AREA;
+    map->used++;
+    map->used_pages += area->pages;
+    word_set(map, node, KIND_AREA);
+}
+
 /* Marks the piece of a free range at `start` used, and returns its node. The
  * plan has a node for each further piece. */
 static uint32_t take_piece(struct area_map *map, uint32_t node, vaddr_t start,
@@ -564,12 +657,15 @@ static uint32_t take_piece(struct area_map *map, uint32_t node, vaddr_t start,
         bin_insert(map, low);
         area = area_get(node);
     }
-    if (area->pages > pages)
-        bin_insert(map, cut_high(map, node, pages, plan->node[--plan->count]));
-    area->kind = KIND_AREA;
-    map->used++;
-    map->used_pages += pages;
-    word_set(map, node, KIND_AREA);
+    if (area->pages > pages) {
+        const uint32_t high = node;
+        node = plan->node[--plan->count];
+        cut_low(high, pages, node);
+        area->pages -= pages;
+        start_add(map, high, KIND_FREE);
+        bin_insert(map, high);
+    }
+    range_use(map, node);
     return node;
 }
 
@@ -630,39 +726,25 @@ ALWAYS_INLINE uint32_t take_low(struct area_map *map, size_t pages)
     if (unlikely(node == NODE_NONE))
         return NODE_NONE;
     struct mem_area *area = area_get(node);
-    vaddr_t start = area->start;
-    uint32_t taken = node;
-    if (area->pages > pages) {
-        taken = (uint32_t)map->nodes.first;
-        if (unlikely(taken == NODE_NONE ||
-                     !index_is_ready(map, start + bytes_of(pages))))
-            return NODE_NONE;
-        stock_pop(&map->nodes, area_get(taken)->next, 1);
+    if (area->pages == pages) {
         bin_remove(map, node);
-        struct mem_area *low = area_get(taken);
-        low->start = start;
-        low->pages = pages;
-        low->prev = area->prev;
-        low->next = node;
-        if (low->prev != NODE_NONE)
-            area_get(low->prev)->next = taken;
-        area->prev = taken;
-        area->start = start + bytes_of(pages);
-        area->pages -= pages;
-        start_add(map, node, KIND_FREE);
-        bin_insert(map, node);
-    } else {
-        bin_remove(map, node);
+        range_use(map, node);
+        return node;
     }
-    area_get(taken)->kind = KIND_AREA;
-    map->used++;
-    map->used_pages += pages;
-    word_set(map, taken, KIND_AREA);
+    const vaddr_t end = area->start + bytes_of(pages);
+    uint32_t taken = (uint32_t)map->nodes.first;
+    if (unlikely(taken == NODE_NONE || !index_is_ready(map, end)))
+        return NODE_NONE;
+    stock_pop(&map->nodes, area_get(taken)->next, 1);
+    cut_low(node, pages, taken);
+    range_use(map, taken);
+    bin_resize(map, node, area->pages - pages, area->pages);
+    start_add(map, node, KIND_FREE);
     return taken;
 }
 
 /* A range in use becomes free. */
-static void untake(struct area_map *map, uint32_t node)
+ALWAYS_INLINE void untake(struct area_map *map, uint32_t node)
 {
     map->used--;
     map->used_pages -= area_get(node)->pages;
@@ -763,25 +845,37 @@ static NO_INLINE uint32_t take_wanted(
     return take_range(map, &want);
 }
 
+/* What the range is for. */
+ALWAYS_INLINE void describe_use(
+    struct mem_area *area, unsigned flags, const char *name)
+{
+    area->flags = (flags & VERSO_RIGHTS_MASK) == 0 ? flags | VERSO_RW
+                                                   : rights_complete(flags);
+    area->name = name;
+}
+
+/* A range of which only pages and flags are asked for; or NODE_NONE: by
+ * take_wanted(). The lock is held. */
+ALWAYS_INLINE uint32_t take_simple(struct area_map *map, size_t pages)
+{
+    if (unlikely(map->limbo_first != NODE_NONE))
+        limbo_pop(map, LIMBO_BATCH);
+    return take_low(map, pages);
+}
+
 /* Takes a range and says what it is for. The lock is taken, and dropped. */
-ALWAYS_INLINE uint32_t take(struct area_map *map,
+static uint32_t take(struct area_map *map,
     const struct verso_area_request *request, uint32_t page_word)
 {
     uint32_t node = NODE_NONE;
     request_verify(map, request);
     lock_take(&map->lock);
-    if (unlikely(map->limbo_first != NODE_NONE))
-        limbo_pop(map, LIMBO_BATCH);
     if (likely(is_simple(request) && request->pages <= HUGE_PAGES))
-        node = take_low(map, request->pages);
+        node = take_simple(map, request->pages);
     if (unlikely(node == NODE_NONE))
         node = take_wanted(map, request);
     if (likely(node != NODE_NONE)) {
-        struct mem_area *area = area_get(node);
-        area->flags = rights_complete(request->flags);
-        if ((area->flags & VERSO_RIGHTS_MASK) == 0)
-            area->flags |= VERSO_RW;
-        area->name = request->name;
+        describe_use(area_get(node), request->flags, request->name);
         if (page_word != 0)
             node = words_set(map, node, page_word);
     }
@@ -789,8 +883,18 @@ ALWAYS_INLINE uint32_t take(struct area_map *map,
     return node;
 }
 
+/* There is no memory for a range just taken: it goes back. */
+static NO_INLINE void fill_failed(struct area_map *map, uint32_t node)
+{
+    lock_take(&map->lock);
+    if (area_get(node)->flags & AREA_WORDS)
+        words_clear(map, node);
+    untake(map, node);
+    unlock(map);
+}
+
 /* Memory for a range just taken; on failure the range goes back. */
-static NO_INLINE uint32_t fill(struct area_map *map, uint32_t node)
+static uint32_t fill(struct area_map *map, uint32_t node)
 {
     struct mem_area *area = area_get(node);
     size_t pages;
@@ -798,11 +902,7 @@ static NO_INLINE uint32_t fill(struct area_map *map, uint32_t node)
     if (!verso_host_in_interrupt() &&
         verso_back_commit(map->space, va, pages, back_flags(area->flags)) == 0)
         return node;
-    lock_take(&map->lock);
-    if (area->flags & AREA_WORDS)
-        words_clear(map, node);
-    untake(map, node);
-    unlock(map);
+    fill_failed(map, node);
     return NODE_NONE;
 }
 
@@ -843,12 +943,8 @@ static NO_INLINE void empty_and_free(struct area_map *map, uint32_t node)
     unlock(map);
 }
 
-ALWAYS_INLINE void area_free(struct area_map *map, uint32_t node)
+ALWAYS_INLINE void bare_free(struct area_map *map, uint32_t node)
 {
-    if (unlikely((area_get(node)->flags & VERSO_AREA_BARE) == 0)) {
-        empty_and_free(map, node);
-        return;
-    }
     lock_take(&map->lock);
     untake(map, node);
     unlock(map);
@@ -856,7 +952,10 @@ ALWAYS_INLINE void area_free(struct area_map *map, uint32_t node)
 
 void verso_i_area_free(struct area_map *map, uint32_t node)
 {
-    area_free(map, node);
+    if (unlikely((area_get(node)->flags & VERSO_AREA_BARE) != 0))
+        bare_free(map, node);
+    else
+        empty_and_free(map, node);
 }
 
 /* ---- the public calls ---- */
@@ -896,32 +995,67 @@ void *verso_area_alloc_as(const struct verso_area_request *request)
     return (void *)verso_i_area_usable(area_get(node), NULL);
 }
 
+static NO_INLINE void *alloc_other(size_t pages, unsigned flags)
+{
+    const struct verso_area_request request = {.pages = pages, .flags = flags};
+    return verso_area_alloc_as(&request);
+}
+
+/* Flags of which there is nothing to be checked, nor to be kept apart. */
+#define FLAGS_SIMPLE                                                           \
+    (VERSO_RW | VERSO_USER | VERSO_AREA_BARE | VERSO_AREA_ZERO |               \
+        VERSO_AREA_UNZEROED | VERSO_AREA_LOW)
+
+/* What is simple, here and now; all else by verso_area_alloc_as(). */
 void *verso_area_alloc(size_t pages, unsigned flags)
 {
-    struct verso_area_request request = {.pages = pages, .flags = flags};
-    if ((flags & VERSO_AREA_BARE) == 0 || (flags & VERSO_AREA_GUARD) != 0)
-        return verso_area_alloc_as(&request);
-    flags_verify(pages, flags);
-    if (verso_host_in_interrupt() || rights_are_refused(flags))
+    struct area_map *map = &kernel_map;
+    if (unlikely((flags & ~FLAGS_SIMPLE) != 0 || pages - 1 >= HUGE_PAGES))
+        return alloc_other(pages, flags);
+    if (verso_host_in_interrupt())
         return NULL;
-    uint32_t node = take(&kernel_map, &request, 0);
-    return node != NODE_NONE ? (void *)area_get(node)->start : NULL;
+    lock_take(&map->lock);
+    uint32_t node = take_simple(map, pages);
+    if (likely(node != NODE_NONE))
+        describe_use(area_get(node), flags, NULL);
+    lock_drop(&map->lock);
+    if (unlikely(node == NODE_NONE))
+        return alloc_other(pages, flags);
+    const struct mem_area *area = area_get(node);
+    if (likely((flags & VERSO_AREA_BARE) != 0 ||
+               verso_back_commit(map->space, area->start, pages,
+                   back_flags(area->flags)) == 0))
+        return (void *)area->start;
+    fill_failed(map, node);
+    return NULL;
+}
+
+/* Of an address that may be no plain area's first page. */
+static NO_INLINE void free_other(struct area_map *map, const void *address)
+{
+    uint32_t node = get_by_address(map, address, "free");
+    VERSO_VERIFY((area_get(node)->flags & AREA_HEAP) == 0,
+        "area: free of %p, an object of alloc", address);
+    verso_i_area_free(map, node);
 }
 
 void verso_area_free(void *address)
 {
+    const unsigned asked = NOT_PLAIN | VERSO_AREA_BARE;
     struct area_map *map = &kernel_map;
     VERSO_VERIFY(!verso_host_in_interrupt(), "area: free of %p in an interrupt",
         address);
     uint32_t word = pagemap_get(pagemap_of(map), (vaddr_t)address);
     uint32_t node = pagemap_node(word);
     if (unlikely(pagemap_kind(word) != KIND_AREA ||
-                 area_get(node)->start != (vaddr_t)address ||
-                 (area_get(node)->flags & NOT_PLAIN) != 0))
-        node = get_by_address(map, address, "free");
-    VERSO_VERIFY((area_get(node)->flags & AREA_HEAP) == 0,
-        "area: free of %p, an object of alloc", address);
-    area_free(map, node);
+                 area_get(node)->start != (vaddr_t)address))
+        free_other(map, address);
+    else if ((area_get(node)->flags & asked) == VERSO_AREA_BARE)
+        bare_free(map, node);
+    else if ((area_get(node)->flags & asked) == 0)
+        empty_and_free(map, node);
+    else
+        free_other(map, address);
 }
 
 /* The end of a used range moves up into the free one behind it. Memory first,
@@ -1121,13 +1255,13 @@ static bool is_misuse(
 static int place_failed(
     struct area_map *map, const struct verso_area_request *request)
 {
-    struct want want = want_of(request);
+    const size_t before = (request->fixed - map->start) >> VERSO_PAGE_SHIFT;
     vaddr_t start;
     if (request->fixed == 0)
         return VERSO_NO_MEMORY;
-    if (request->pages >
-        map->pages - ((request->fixed - map->start) >> VERSO_PAGE_SHIFT))
+    if (request->pages > map->pages - before)
         return VERSO_BAD_ARG;
+    struct want want = want_of(request);
     lock_take(&map->lock);
     const struct mem_area *area =
         area_get(verso_i_area_find(map, request->fixed));

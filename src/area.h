@@ -94,8 +94,9 @@ void verso_i_area_map_stats(
 /*
  * The public calls for any map, for requests and addresses that are not
  * trusted: what would panic there is BAD_ARG or, for an address that is no
- * area's, ABSENT here. Two calls that free or change one area at a time are
- * still a mistake: the owner of the map has a lock against that.
+ * area's, ABSENT here; `fixed` that is in use is EXISTS. Two calls that free or
+ * change one area at a time are still a mistake: the owner of the map has a
+ * lock against that.
  */
 VERSO_MUST_CHECK int verso_i_area_place(struct area_map *map,
     const struct verso_area_request *request, vaddr_t *address);

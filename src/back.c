@@ -66,7 +66,8 @@ static NO_INLINE int commit_run(
         return VERSO_NO_MEMORY;
     for (size_t i = 0; i < pages; i++)
         frame_prepare(pfn_add(source.first, i), flags);
-    int err = verso_i_paging_map(space, va, pages, flags, &source);
+    int err =
+        verso_i_paging_map(space_or_kernel(space), va, pages, flags, &source);
     if (err != 0)
         verso_frame_free_run(source.first, pages);
     for (size_t i = 0; err == 0 && i < pages; i++)
@@ -77,7 +78,6 @@ static NO_INLINE int commit_run(
 static NO_INLINE int commit_chain(
     struct space *space, vaddr_t va, size_t pages, unsigned flags)
 {
-    struct paging_source source = {NULL, PFN_NONE, true};
     struct verso_chain chain;
     int err = verso_frame_alloc_bulk(&chain, pages, zone_of(flags));
     if (err != 0)
@@ -89,8 +89,8 @@ static NO_INLINE int commit_chain(
             pfn = pfn_make(verso_frame_find(pfn)->link);
         }
     }
-    source.first = chain.first;
-    err = verso_i_paging_map(space, va, pages, flags, &source);
+    err = verso_i_paging_map_chain(
+        space_or_kernel(space), va, pages, chain.first, flags);
     if (err != 0)
         verso_frame_free_bulk(&chain);
     return err;
@@ -101,7 +101,6 @@ int verso_back_commit(
 {
     if (pages == 1)
         return commit_one(space, va, flags);
-    space = space_or_kernel(space);
     if (flags & VERSO_BACK_CONTIG)
         return commit_run(space, va, pages, flags);
     return commit_chain(space, va, pages, flags);
@@ -109,14 +108,10 @@ int verso_back_commit(
 
 uint32_t verso_back_release(struct space *space, vaddr_t va, size_t pages)
 {
-    struct flush batch;
-    space = space_or_kernel(space);
-    verso_i_flush_init(&batch, true);
-    int err = verso_i_paging_unmap(space, va, pages, &batch);
-    VERSO_VERIFY(err == 0, "back: release of %p, %zu pages: %s", (void *)va,
-        pages, verso_err_name(err));
-    uint32_t flush = verso_i_flush_submit(space, &batch);
-    verso_frame_free_bulk(&batch.frames);
+    struct verso_chain frames;
+    uint32_t flush =
+        verso_i_paging_release(space_or_kernel(space), va, pages, &frames);
+    verso_frame_free_bulk(&frames);
     return flush;
 }
 

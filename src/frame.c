@@ -429,7 +429,7 @@ static NO_INLINE bool stock_empty(uint32_t pages)
 }
 
 /* Takes up to `pages` frames out of the stock, as they are linked. */
-static void stock_take(struct taken *taken, uint32_t pages)
+ALWAYS_INLINE void stock_take(struct taken *taken, uint32_t pages)
 {
     struct frame *const frames = state.frames; /* stores do not change it */
     const uint32_t first = (uint32_t)state.stock.first;
@@ -694,7 +694,8 @@ void verso_frame_free(pfn_t pfn, unsigned order)
 
 /* ---- bulk ---- */
 
-int verso_frame_alloc_bulk(
+/* Many, or the stock has too few. */
+static NO_INLINE int alloc_bulk_other(
     struct verso_chain *chain, size_t pages, unsigned zone)
 {
     struct taken taken = {.pages = 0};
@@ -716,6 +717,23 @@ int verso_frame_alloc_bulk(
     return VERSO_NO_MEMORY;
 }
 
+int verso_frame_alloc_bulk(
+    struct verso_chain *chain, size_t pages, unsigned zone)
+{
+    struct taken taken = {.pages = 0};
+    if (pages > VERSO_STOCK_BATCH || zone != VERSO_ZONE_ANY)
+        return alloc_bulk_other(chain, pages, zone);
+    uintptr_t flags = lock_take_irq(&state.lock);
+    if (likely(pages <= stock_pages()))
+        stock_take(&taken, (uint32_t)pages);
+    lock_drop_irq(&state.lock, flags);
+    if (unlikely(taken.pages == 0))
+        return alloc_bulk_other(chain, pages, zone);
+    frame_at(taken.last)->link = 0;
+    *chain = (struct verso_chain){pfn_make(taken.first), pages};
+    return VERSO_OK;
+}
+
 /* The chain goes on at frame `next`, `pages` further. */
 static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
 {
@@ -723,43 +741,57 @@ static void chain_step(struct verso_chain *chain, uint32_t next, size_t pages)
     chain->first = pfn_make(chain->pages != 0 ? next : 0);
 }
 
-/* Few frames: to the stock, linked as they are, as long as each has one owner
- * and is of the stock's zone. One that is not so is released by itself, and
- * ends it. */
-static void chain_to_stock(struct verso_chain *chain)
+/* Makes frames of a chain frames of the stock, linked as they are, as long as
+ * each has one owner and is of the stock's zone. Returns the last of them;
+ * *left is how many are not. */
+static NO_INLINE struct frame *chain_clear(uint32_t nr, size_t *left)
 {
     struct frame *const frames = state.frames; /* stores do not change these */
     const uint32_t limit = state.count;
     const uint8_t top = (uint8_t)state.top;
-    const uint32_t first = pfn_nr(chain->first);
     struct frame *last = NULL;
-    uint32_t nr = first;
-    size_t left = chain->pages;
-    UNROLL_4
-    for (; left != 0; left--) {
-        if (unlikely(nr >= limit))
-            break;
+    size_t n = *left;
+    while (likely(nr < limit)) {
         struct frame *f = &frames[nr];
         if (unlikely(f->count != 1) || unlikely(f->zone != top))
             break;
         frame_clear(f, FRAME_STOCK);
-        nr = f->link;
         last = f;
+        nr = f->link;
+        if (--n == 0)
+            break;
     }
-    if (last != NULL) {
+    *left = n;
+    return last;
+}
+
+/* The first frame of a chain loses an owner, if it has one. */
+static NO_INLINE void chain_release_one(struct verso_chain *chain)
+{
+    const uint32_t nr = pfn_nr(chain->first);
+    const uint32_t next = nr < state.count ? frame_at(nr)->link : 0;
+    if (nr < state.count && frame_release(nr))
+        *chain = (struct verso_chain){pfn_make(next), chain->pages - 1};
+}
+
+/* Few frames: to the stock. One that is not like the others is released by
+ * itself, and ends it. */
+ALWAYS_INLINE void chain_to_stock(struct verso_chain *chain)
+{
+    size_t left = chain->pages;
+    struct frame *last = chain_clear(pfn_nr(chain->first), &left);
+    uint32_t nr = pfn_nr(chain->first);
+    if (likely(last != NULL)) {
+        nr = last->link;
         last->link = (uint32_t)state.stock.first;
-        stock_push(&state.stock, first, (uint32_t)(chain->pages - left));
+        stock_push(&state.stock, pfn_nr(chain->first),
+            (uint32_t)(chain->pages - left));
     }
-    if (unlikely(left != 0 && nr < limit)) {
-        const uint32_t next = frames[nr].link;
-        if (frame_release(nr)) {
-            nr = next;
-            left--;
-        }
-    }
-    if (state.stock.room < 0)
-        stock_empty(VERSO_STOCK_BATCH);
     *chain = (struct verso_chain){pfn_make(nr), left};
+    if (unlikely(left != 0))
+        chain_release_one(chain);
+    if (unlikely(state.stock.room < 0))
+        stock_empty(VERSO_STOCK_BATCH);
 }
 
 /* Many: consecutive ones at once, to the lists; up to CHUNK. */
@@ -785,7 +817,8 @@ static NO_INLINE void chain_to_lists(struct verso_chain *chain)
     }
 }
 
-void verso_frame_free_bulk(struct verso_chain *chain)
+/* Many, or some that are not like the others. */
+static NO_INLINE void free_bulk_other(struct verso_chain *chain)
 {
     const bool few = chain->pages <= VERSO_STOCK_BATCH;
     while (chain->pages != 0) {
@@ -799,6 +832,18 @@ void verso_frame_free_bulk(struct verso_chain *chain)
         if (chain->pages == before)
             panic_free(pfn_nr(chain->first));
     }
+    chain->first = PFN_NONE;
+}
+
+void verso_frame_free_bulk(struct verso_chain *chain)
+{
+    if (chain->pages - 1 < VERSO_STOCK_BATCH) {
+        uintptr_t flags = lock_take_irq(&state.lock);
+        chain_to_stock(chain);
+        lock_drop_irq(&state.lock, flags);
+    }
+    if (unlikely(chain->pages != 0))
+        free_bulk_other(chain);
     chain->first = PFN_NONE;
 }
 

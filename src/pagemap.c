@@ -277,8 +277,14 @@ bool verso_i_pagemap_drain(void)
 
 /* ---- starts ---- */
 
-void verso_i_pagemap_filled(struct pagemap *map, size_t leaf)
+void verso_i_pagemap_filled(struct pagemap *map, size_t page)
 {
+    const size_t leaf = page / PAGEMAP_LEAF_PAGES;
+    uint32_t *sum = pagemap_sum(map, leaf);
+    const uint32_t before = *sum;
+    *sum = before | (uint32_t)1 << page / 32 % 32;
+    if (before != 0)
+        return;
     struct pagemap_sums *sums = sums_of(map, leaf);
     unsigned i = (unsigned)(leaf % PAGEMAP_REGION_LEAVES);
     sums->filled[i / 32] |= (uint32_t)1 << i % 32;
@@ -286,8 +292,13 @@ void verso_i_pagemap_filled(struct pagemap *map, size_t leaf)
     bitset_add(&map->started, region_of(leaf));
 }
 
-void verso_i_pagemap_emptied(struct pagemap *map, size_t leaf)
+void verso_i_pagemap_emptied(struct pagemap *map, size_t page)
 {
+    const size_t leaf = page / PAGEMAP_LEAF_PAGES;
+    uint32_t *sum = pagemap_sum(map, leaf);
+    *sum &= ~((uint32_t)1 << page / 32 % 32);
+    if (*sum != 0)
+        return;
     struct pagemap_sums *sums = sums_of(map, leaf);
     unsigned i = (unsigned)(leaf % PAGEMAP_REGION_LEAVES);
     sums->filled[i / 32] &= ~((uint32_t)1 << i % 32);

@@ -163,9 +163,9 @@ ALWAYS_INLINE uint32_t *pagemap_sum(const struct pagemap *map, size_t leaf)
     return &((struct pagemap_sums *)sums)->words[leaf % PAGEMAP_REGION_LEAVES];
 }
 
-/* The leaf has got its first start, or lost its last. */
-void verso_i_pagemap_filled(struct pagemap *map, size_t leaf);
-void verso_i_pagemap_emptied(struct pagemap *map, size_t leaf);
+/* The page's word of bits has got its first start, or lost its last. */
+void verso_i_pagemap_filled(struct pagemap *map, size_t page);
+void verso_i_pagemap_emptied(struct pagemap *map, size_t page);
 
 ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
 {
@@ -173,26 +173,18 @@ ALWAYS_INLINE void pagemap_start_add(struct pagemap *map, vaddr_t va)
     uint32_t *bits = pagemap_bits(map, page);
     uint32_t before = *bits;
     *bits = before | (uint32_t)1 << page % 32;
-    if (before != 0) /* the summaries say so already */
-        return;
-    uint32_t *sum = pagemap_sum(map, page / PAGEMAP_LEAF_PAGES);
-    before = *sum;
-    *sum = before | (uint32_t)1 << page / 32 % 32;
-    if (unlikely(before == 0))
-        verso_i_pagemap_filled(map, page / PAGEMAP_LEAF_PAGES);
+    if (before == 0) /* else the summaries say so already */
+        verso_i_pagemap_filled(map, page);
 }
 
 ALWAYS_INLINE void pagemap_start_remove(struct pagemap *map, vaddr_t va)
 {
     size_t page = pagemap_page(map, va);
     uint32_t *bits = pagemap_bits(map, page);
-    *bits &= ~((uint32_t)1 << page % 32);
-    if (*bits != 0)
-        return;
-    uint32_t *sum = pagemap_sum(map, page / PAGEMAP_LEAF_PAGES);
-    *sum &= ~((uint32_t)1 << page / 32 % 32);
-    if (unlikely(*sum == 0))
-        verso_i_pagemap_emptied(map, page / PAGEMAP_LEAF_PAGES);
+    uint32_t left = *bits & ~((uint32_t)1 << page % 32);
+    *bits = left;
+    if (left == 0)
+        verso_i_pagemap_emptied(map, page);
 }
 
 /* The start of the range that va lies in: the last start bit at or before it.

@@ -173,6 +173,7 @@ static struct {
     uint32_t flush;   /* (k) number of the last one submitted, and done */
     unsigned batches; /* (k) that hold something, not submitted yet */
     size_t invalidations, flushes;
+    vaddr_t heap_start, heap_bytes;   /* init keeps it clear of all else */
     uint32_t kernel_changes;          /* (k) see space_keeps() */
     bool kernel_is_tagged;            /* (k) kernel pages are not all global */
     uint32_t ids[MMU_IDS / 32 + 1];   /* (k) a bit for each that is taken */
@@ -487,7 +488,11 @@ static NO_INLINE struct place walk_direct(const struct space *space, vaddr_t va)
     struct place p = {.e = pte_leaf(space->root, 0)};
     for (p.level = top_of(space);; p.level--) {
         p.above = p.e;
-        p.entry = entry_in(pte_pfn(p.e), p.level, va);
+        if (likely(paging.use_direct)) /* so all tables lie there */
+            p.entry = (struct pte *)direct_address(pte_pfn(p.e)) +
+                      index_of(va, p.level);
+        else
+            p.entry = entry_in(pte_pfn(p.e), p.level, va);
         p.e = pte_load(p.entry);
         if (p.level == 0 || !pte_is_table(p.e))
             return p;
@@ -767,13 +772,25 @@ static void flush_add_upper(
     flush_add_mirror(space, batch, va, level);
 }
 
+/* Pages of the lowest level, one by one. */
+ALWAYS_INLINE void invalidate_pages(vaddr_t va, size_t pages)
+{
+    paging.invalidations += pages;
+    UNROLL_4
+    for (; pages > 0; pages--) {
+        mmu_invalidate(va);
+        va += VERSO_PAGE_SIZE;
+    }
+}
+
 /* Each page of the batch by itself. `id`: of a space that is not loaded. */
-static void flush_pages(const struct flush *batch, const unsigned *id)
+ALWAYS_INLINE void flush_pages(const struct flush *batch, const unsigned *id)
 {
     paging.invalidations += batch->total;
     for (unsigned r = 0; r < batch->ranges; r++) {
         const struct flush_range *range = &batch->range[r];
         vaddr_t va = range->va;
+        UNROLL_4
         for (size_t left = range->count; left > 0; left--) {
             if (id == NULL)
                 mmu_invalidate(va);
@@ -826,6 +843,14 @@ static void table_release(struct space *space, pfn_t table)
         verso_frame_free1(table);
 }
 
+/* The number of a flush. */
+ALWAYS_INLINE uint32_t flush_count(void)
+{
+    if (unlikely(++paging.flush == 0)) /* 0 is "none" */
+        paging.flush = 1;
+    return paging.flush;
+}
+
 /* With one CPU a flush is done when it is submitted. */
 static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
 {
@@ -841,9 +866,7 @@ static uint32_t flush_submit_locked(struct space *space, struct flush *batch)
         space->tables--;
         table_release(space, chain_pop(&batch->tables));
     }
-    if (++paging.flush == 0) /* 0 is "none" */
-        paging.flush = 1;
-    return paging.flush;
+    return flush_count();
 }
 
 uint32_t verso_i_flush_submit(struct space *space, struct flush *batch)
@@ -1158,17 +1181,20 @@ ALWAYS_INLINE int range_check(
     return 0;
 }
 
-/* The same for one page. */
-ALWAYS_INLINE int page_check(const struct space *space, vaddr_t va)
+static NO_INLINE int kernel_check_other(vaddr_t va, size_t pages)
 {
-    if (!is_page_aligned(va) || !is_address_of(space, va))
-        return VERSO_BAD_ARG;
-    if (va > UINTPTR_MAX - VERSO_PAGE_SIZE ||
-        (va >= paging.mirror_first && va <= paging.mirror_last) ||
-        (va >= paging.window && va < paging.window_end) ||
-        (va >= paging.user_first && va <= paging.user_last) != space->is_user)
-        return VERSO_DENIED;
-    return 0;
+    return range_check(&paging.kernel, va, pages);
+}
+
+/* The same for pages of the kernel's. All of the heap may be mapped: init has
+ * seen to that. */
+ALWAYS_INLINE int kernel_check(vaddr_t va, size_t pages)
+{
+    const vaddr_t at = va - paging.heap_start;
+    if (likely(is_page_aligned(va) && at < paging.heap_bytes &&
+               pages - 1 < (paging.heap_bytes - at) >> VERSO_PAGE_SHIFT))
+        return 0;
+    return kernel_check_other(va, pages);
 }
 
 /* Of a caller's own flags and frames: is there such a cache type, and so many
@@ -1189,11 +1215,17 @@ struct map_state {
     struct paging_source source;
 };
 
+/* Consecutive frames: what a large page is made of. */
+ALWAYS_INLINE bool is_row(const struct paging_source *source)
+{
+    return source->list == NULL && !source->chained;
+}
+
 /* The largest leaf that may start here: aligned, whole, frames in a row. */
 static unsigned leaf_level(const struct space *space, const struct map_state *m)
 {
     unsigned level = 0;
-    if (m->source.list != NULL || m->source.chained)
+    if (!is_row(&m->source))
         return 0;
     for (unsigned l = 1; l <= top_of(space) && paging.large[l]; l++) {
         size_t mask = MMU_LEVEL_PAGES(l) - 1;
@@ -1278,6 +1310,23 @@ ALWAYS_INLINE bool source_skip(struct map_state *m, size_t pages)
     return !differs;
 }
 
+/* Stores leaves for the first `count` frames of a chain, which are told their
+ * pages, from number `page` on. Returns the frame behind them. */
+ALWAYS_INLINE pfn_t chain_store(
+    struct pte *entry, size_t count, pfn_t pfn, pte_raw_t bits, vaddr_t page)
+{
+    struct frame *const frames = paging.frames;
+    uint32_t owner = (uint32_t)page;
+    UNROLL_4
+    for (const struct pte *end = entry + count; entry != end; entry++) {
+        struct frame *frame = &frames[pfn_nr(pfn)];
+        pte_store(entry, pte_leaf(pfn, bits));
+        pfn = pfn_make(frame->link);
+        frame->link = owner++;
+    }
+    return pfn;
+}
+
 /* Stores `count` leaves, and moves the state over them. */
 ALWAYS_INLINE void source_store(struct map_state *m, struct pte *entry,
     size_t count, unsigned level, bool global)
@@ -1292,14 +1341,8 @@ ALWAYS_INLINE void source_store(struct map_state *m, struct pte *entry,
             pte_store(&entry[i], pte_leaf(list[i], bits));
         s->list = list + count;
     } else if (s->chained) {
-        uint32_t owner = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
-        UNROLL_4
-        for (size_t i = 0; i < count; i++) {
-            struct frame *frame = frame_get(s->first);
-            pte_store(&entry[i], pte_leaf(s->first, bits));
-            s->first = pfn_make(frame->link);
-            frame->link = owner++;
-        }
+        s->first = chain_store(
+            entry, count, s->first, bits, m->va >> VERSO_PAGE_SHIFT);
     } else {
         struct pte e = pte_leaf(s->first, bits);
         UNROLL_4
@@ -1399,18 +1442,36 @@ static void map_commit(
 
 /* All in one table that is there: nothing can be short. */
 static NO_INLINE int map_run(
-    struct space *space, struct pte *entry, const struct map_state *m)
+    struct space *space, struct place p, const struct map_state *m)
 {
+    struct frame *table = frame_get(pte_pfn(p.above));
     struct map_state plan = *m;
-    if (any_live(space, 0, m->va, m->pages))
-        return VERSO_EXISTS;
+    for (size_t i = 0; table->live > 0 && i < m->pages; i++)
+        if (pte_is_live(pte_load(&p.entry[i])))
+            return VERSO_EXISTS;
     if (!source_skip(&plan, m->pages))
         return VERSO_DENIED;
     if (m->flags & VERSO_USER)
         allow_user(space, m->va);
-    live_add(space, 0, m->va, m->pages);
+    table->live = (uint16_t)(table->live + m->pages);
     plan = *m;
-    source_store(&plan, entry, m->pages, 0, space->global);
+    source_store(&plan, p.entry, m->pages, 0, space->global);
+    return 0;
+}
+
+/* The whole of an entry that is absent, in a table that is there: one large
+ * page. */
+static NO_INLINE int map_leaf(
+    struct space *space, struct place p, const struct map_state *m)
+{
+    struct map_state plan = *m;
+    struct frame *table = frame_get(pte_pfn(p.above));
+    if (!source_skip(&plan, m->pages))
+        return VERSO_DENIED;
+    if (m->flags & VERSO_USER)
+        allow_user(space, m->va);
+    table->live++;
+    pte_store(p.entry, leaf_of(space, m->source.first, p.level, m->flags));
     return 0;
 }
 
@@ -1418,12 +1479,15 @@ static NO_INLINE int map_many(struct space *space, const struct map_state *m)
 {
     struct verso_chain tables;
     size_t needed;
-    if (m->pages >= MMU_LEVEL_PAGES(1) &&
+    if (m->pages >= MMU_LEVEL_PAGES(1) && is_row(&m->source) &&
         space->idle_va - m->va < bytes_of(m->pages))
         idle_drop(space); /* a large page may take its place */
     struct place p = find_place(space, m->va);
     if (is_one_run(p, m->va, m->pages))
-        return map_run(space, p.entry, m);
+        return map_run(space, p, m);
+    if (p.level > 0 && p.level < top_of(space) && !pte_is_live(p.e) &&
+        m->pages == MMU_LEVEL_PAGES(p.level) && leaf_level(space, m) == p.level)
+        return map_leaf(space, p, m);
     int err = map_plan(space, *m, &needed);
     if (err == 0)
         err = tables_take(space, needed, &tables);
@@ -1448,6 +1512,8 @@ ALWAYS_INLINE int map_one(struct space *space, const struct map_state *m)
         allow_user(space, m->va);
     live_add(space, 0, m->va, 1);
     pte_store(p.entry, leaf_of(space, pfn, 0, m->flags));
+    if (m->source.chained)
+        frame_get(pfn)->link = (uint32_t)(m->va >> VERSO_PAGE_SHIFT);
     return 0;
 }
 
@@ -1470,31 +1536,67 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
 static NO_INLINE int map_frame_other(
     struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
 {
-    const struct map_state m = {va, 1, flags, {NULL, pfn, true}};
-    return map_many(space, &m);
+    const struct paging_source source = {NULL, pfn, true};
+    return verso_i_paging_map(space, va, 1, flags, &source);
 }
 
 int verso_i_paging_map_frame(
     struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
 {
-    int err = page_check(space, va);
+    if (unlikely(space->is_user || (flags & VERSO_USER) != 0))
+        return map_frame_other(space, va, pfn, flags);
+    int err = kernel_check(va, 1);
     if (err == 0 && rights_are_refused(flags))
         err = VERSO_DENIED;
     if (err != 0)
         return err;
-    space_lock(space);
+    lock_take(&space->lock);
     const struct place p = find_place(space, va);
-    if (unlikely(p.level > 0 || (flags & VERSO_USER) != 0)) {
-        err = map_frame_other(space, va, pfn, flags);
-    } else if (pte_is_live(p.e)) {
+    if (unlikely(p.level > 0)) {
+        lock_drop(&space->lock);
+        return map_frame_other(space, va, pfn, flags);
+    }
+    if (pte_is_live(p.e)) {
         err = VERSO_EXISTS;
     } else {
         frame_get(pte_pfn(p.above))->live++;
         pte_store(p.entry, leaf_of(space, pfn, 0, flags));
         frame_get(pfn)->link = (uint32_t)(va >> VERSO_PAGE_SHIFT);
     }
-    space_unlock(space);
+    lock_drop(&space->lock);
     return err;
+}
+
+/* Not all in one table that is empty, or users come in. */
+static NO_INLINE int map_chain_other(
+    struct space *space, vaddr_t va, size_t pages, pfn_t first, unsigned flags)
+{
+    const struct paging_source source = {NULL, first, true};
+    return verso_i_paging_map(space, va, pages, flags, &source);
+}
+
+int verso_i_paging_map_chain(
+    struct space *space, vaddr_t va, size_t pages, pfn_t first, unsigned flags)
+{
+    if (unlikely(space->is_user || (flags & VERSO_USER) != 0))
+        return map_chain_other(space, va, pages, first, flags);
+    int err = kernel_check(va, pages);
+    if (err == 0 && rights_are_refused(flags))
+        err = VERSO_DENIED;
+    if (err != 0)
+        return err;
+    lock_take(&space->lock);
+    const struct place p = find_place(space, va);
+    struct frame *table = frame_get(pte_pfn(p.above));
+    if (unlikely(!is_one_run(p, va, pages) || table->live != 0)) {
+        lock_drop(&space->lock);
+        return map_chain_other(space, va, pages, first, flags);
+    }
+    table->live = (uint16_t)pages;
+    (void)chain_store(p.entry, pages, first, pte_bits(0, flags, space->global),
+        va >> VERSO_PAGE_SHIFT);
+    lock_drop(&space->lock);
+    return 0;
 }
 
 /* ---- unmap ---- */
@@ -1515,34 +1617,39 @@ struct cleared {
 };
 
 /* Clears `count` entries of a table, and chains the frames they had: from the
- * end, for frames in a row are freed fastest if the chain goes up with them. */
+ * end, for frames in a row are freed fastest if the chain goes up with them.
+ * Holes, and frames that are not in the array, are what is counted. */
 ALWAYS_INLINE void clear_run(
     struct pte *entry, size_t count, struct cleared *out, bool collect)
 {
     struct frame *const frames = paging.frames;
     const size_t limit = paging.frame_count;
-    size_t i = count, first = 0, last, live = 0, collected = 0;
+    size_t first = 0, last, holes = 0, foreign = 0;
     uint32_t chain = pfn_nr(out->frames.first);
-    while (i > 0 && !pte_is_live(pte_load(&entry[i - 1])))
-        i--;
-    last = i - 1;
+    while (count > 0 && !pte_is_live(pte_load(&entry[count - 1])))
+        count--;
+    last = count - 1;
+    while (first < count && !pte_is_live(pte_load(&entry[first])))
+        first++;
     UNROLL_4
-    while (i-- > 0) {
-        struct pte e = pte_load(&entry[i]);
-        if (!pte_is_live(e))
+    for (struct pte *at = entry + count; at > entry + first;) {
+        struct pte e = pte_load(--at);
+        if (unlikely(!pte_is_live(e))) {
+            holes++;
             continue;
-        pte_store(&entry[i], (struct pte){0});
-        first = i;
-        live++;
+        }
+        pte_store(at, (struct pte){0});
         uint32_t nr = pfn_nr(pte_pfn(e));
         if (collect && likely(nr < limit)) {
             frames[nr].link = chain;
             chain = nr;
-            collected++;
+        } else {
+            foreign++;
         }
     }
-    *out = (struct cleared){
-        live, first, last, {pfn_make(chain), out->frames.pages + collected}};
+    const size_t live = count - first - holes;
+    *out = (struct cleared){live, first, last,
+        {pfn_make(chain), out->frames.pages + live - foreign}};
 }
 
 /* Unmaps the entries of va's table at `level` up to the end of the range;
@@ -1601,6 +1708,48 @@ int verso_i_paging_unmap(
     }
     space_unlock(space);
     return err;
+}
+
+static NO_INLINE uint32_t release_other(
+    struct space *space, vaddr_t va, size_t pages, struct verso_chain *frames)
+{
+    struct flush batch;
+    verso_i_flush_init(&batch, true);
+    int err = verso_i_paging_unmap(space, va, pages, &batch);
+    VERSO_VERIFY(err == 0, "paging: release of %p, %zu pages: %s", (void *)va,
+        pages, verso_err_name(err));
+    *frames = batch.frames;
+    return verso_i_flush_submit(space, &batch);
+}
+
+uint32_t verso_i_paging_release(
+    struct space *space, vaddr_t va, size_t pages, struct verso_chain *frames)
+{
+    struct cleared cleared = {0, 0, 0, {PFN_NONE, 0}};
+    if (unlikely(pages > VERSO_FLUSH_CEILING || space->is_user ||
+                 kernel_check(va, pages) != 0))
+        return release_other(space, va, pages, frames);
+    lock_take(&space->lock);
+    const struct place p = find_place(space, va);
+    const pfn_t pfn = pte_pfn(p.above);
+    struct frame *table = frame_get(pfn);
+    if (unlikely(!is_one_run(p, va, pages)) ||
+        (table->live <= pages && pfn_nr(space->idle) != pfn_nr(pfn)) ||
+        unlikely(paging.kernel_is_tagged)) {
+        lock_drop(&space->lock);
+        return release_other(space, va, pages, frames);
+    }
+    clear_run(p.entry, pages, &cleared, true);
+    *frames = cleared.frames;
+    table->live = (uint16_t)(table->live - cleared.count);
+    uint32_t flush = 0;
+    if (likely(cleared.count > 0)) {
+        invalidate_pages(
+            va + bytes_of(cleared.first), cleared.last - cleared.first + 1);
+        flush = flush_count();
+    }
+    lock_drop(&space->lock);
+    return flush;
 }
 
 /* ---- protect, harvest, query ---- */
@@ -1929,7 +2078,7 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
         return query_other(va, mapping);
     if (likely(space->shown == low))
         done = query_page(va, low, mapping);
-    else if (low != high && space->shown != 0)
+    else if (low != high && !paging.use_direct)
         done = query_page(va, high, mapping);
     lock_drop(&space->lock);
     return likely(done) ? 0 : query_other(va, mapping);
@@ -2353,6 +2502,11 @@ static void users_init(const struct verso_boot *boot)
     VERSO_VERIFY(!is_mirror(&paging.kernel, start, pages),
         "paging: mirror slot %u (%p) lies among users' addresses %p, %zu pages",
         paging.mirror_slot, (void *)paging.mirror_first, (void *)start, pages);
+    VERSO_VERIFY(
+        !overlap(start, (uint64_t)pages << VERSO_PAGE_SHIFT, boot->heap_start,
+            (uint64_t)boot->heap_pages << VERSO_PAGE_SHIFT),
+        "paging: users' addresses %p, %zu pages, meet the heap %p, %zu pages",
+        (void *)start, pages, (void *)boot->heap_start, boot->heap_pages);
     paging.user_first = start;
     paging.user_last = last;
 }
@@ -2363,6 +2517,10 @@ static void init_from(const struct verso_boot *boot, struct space *space)
     paging.frame_count = boot->frame_count;
     paging.direct_offset = boot->direct_offset;
     paging.direct_bytes = boot->direct_bytes;
+    paging.heap_start = boot->heap_start;
+    paging.heap_bytes = bytes_of(boot->heap_pages);
+    if (paging.heap_start + paging.heap_bytes == 0) /* has the last page */
+        paging.heap_bytes = 0;
     paging.use_direct = boot->use_direct;
     paging.has_mirror = true;
     for (unsigned l = 1; l < MMU_LEVELS_MAX; l++) {

@@ -84,6 +84,13 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
  * as if chained. */
 int verso_i_paging_map_frame(
     struct space *space, vaddr_t va, pfn_t pfn, unsigned flags);
+/* The same for a chain of frames. */
+int verso_i_paging_map_chain(
+    struct space *space, vaddr_t va, size_t pages, pfn_t first, unsigned flags);
+/* Unmaps, flushes, and hands over the frames there were; their number. Of what
+ * is mapped by pages of the lowest level, and cannot fail. */
+uint32_t verso_i_paging_release(
+    struct space *space, vaddr_t va, size_t pages, struct verso_chain *frames);
 int verso_i_paging_unmap(
     struct space *space, vaddr_t va, size_t pages, struct flush *batch);
 /* With `holes`, pages that are not mapped are passed over. */

@@ -108,7 +108,10 @@ static bool place(vaddr_t fixed, size_t pages)
     vaddr_t va = 0;
     int err = verso_i_area_place(&map, &request, &va);
     if (fixed != 0 && !is_free(fixed, pages))
-        return CHECK_EQ(err, VERSO_NO_MEMORY);
+        return CHECK_EQ(
+            err, pages > PAGES - ((fixed - START) >> VERSO_PAGE_SHIFT)
+                     ? VERSO_BAD_ARG
+                     : VERSO_EXISTS);
     if (!CHECK_OK(err) || !CHECK(is_free(va, pages)) ||
         !CHECK(fixed == 0 || va == fixed))
         return false;
@@ -225,7 +228,7 @@ TEST(a_user_who_asks_for_nonsense_gets_an_error_and_no_panic)
     CHECK_EQ(verso_i_area_place(&map, &r, &va), VERSO_NO_MEMORY);
     r.fixed = START + bytes_of(PAGES - 1);
     r.pages = 2;
-    CHECK_EQ(verso_i_area_place(&map, &r, &va), VERSO_NO_MEMORY);
+    CHECK_EQ(verso_i_area_place(&map, &r, &va), VERSO_BAD_ARG);
     r.flags = VERSO_WRITE | VERSO_EXEC;
     CHECK_EQ(verso_i_area_place(&map, &r, &va), VERSO_DENIED);
     const vaddr_t none[] = {0, START - PAGE, START, START + 9 * PAGE,

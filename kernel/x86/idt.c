@@ -84,12 +84,14 @@ void irq_wait(uint16_t mask)
     pic_mask(0xffff);
 }
 
-bool irq_is_running(void)
+bool machine_in_interrupt(void)
 {
-    return irq_depth > 0 || irq_pretended;
+    return irq_depth > 0;
 }
 
 void irq_pretend(bool running)
 {
+    if (running != irq_pretended)
+        irq_depth += running ? 1 : -1u;
     irq_pretended = running;
 }

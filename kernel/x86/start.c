@@ -67,11 +67,6 @@ const char *machine_name(void)
     return name;
 }
 
-bool machine_in_interrupt(void)
-{
-    return irq_is_running();
-}
-
 void machine_pretend_interrupt(bool running)
 {
     irq_pretend(running);

@@ -113,7 +113,6 @@ void gdt_init(void);
 /* idt.c */
 void idt_init(void);
 void irq_wait(uint16_t mask); /* until one of these lines, or a short while */
-bool irq_is_running(void);
 void irq_pretend(bool running);
 void irq_handle(unsigned line);
 
