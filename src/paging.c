@@ -1593,8 +1593,8 @@ int verso_i_paging_map_chain(
         return map_chain_other(space, va, pages, first, flags);
     }
     table->live = (uint16_t)pages;
-    (void)chain_store(p.entry, pages, first, pte_bits(0, flags, space->global),
-        va >> VERSO_PAGE_SHIFT);
+    (void)chain_store(p.entry, pages, first,
+        known(pte_bits(0, flags, space->global)), va >> VERSO_PAGE_SHIFT);
     lock_drop(&space->lock);
     return 0;
 }
