@@ -40,7 +40,9 @@ bool fault_is_guard(vaddr_t va, unsigned code)
 {
     struct verso_mapping m;
     return (code & VERSO_FAULT_USER) == 0 && machine_guards_users(code) &&
-           verso_query(va, &m) == VERSO_OK && (m.flags & VERSO_USER) != 0;
+           (verso_query(va, &m) == VERSO_OK ||
+               verso_space_query(verso_space_now(), va, &m) == VERSO_OK) &&
+           (m.flags & VERSO_USER) != 0;
 }
 
 static const char *fault_cause(vaddr_t va, unsigned code)

@@ -684,6 +684,20 @@ ALWAYS_INLINE bool is_shared(const struct space *space, unsigned level)
            unlikely(paging.kernel.next != NULL);
 }
 
+/* The root that is loaded stays while an entry of it is changed and read again:
+ * the next interrupt may load another, and the mirror shows that one then. */
+ALWAYS_INLINE uintptr_t root_hold(const struct space *space, unsigned level)
+{
+    return is_shared(space, level) ? cpu_irq_save() : 0;
+}
+
+ALWAYS_INLINE void root_release(
+    const struct space *space, unsigned level, uintptr_t irq)
+{
+    if (is_shared(space, level))
+        cpu_irq_restore(irq);
+}
+
 /* The entry of va in a root, loaded or not; until scratch_close(). */
 static struct pte *root_entry(
     const struct space *space, vaddr_t va, pfn_t *frame, uintptr_t *irq)
@@ -714,18 +728,16 @@ static NO_INLINE pte_raw_t roots_visit(vaddr_t va, const struct pte *put)
     return use;
 }
 
-/* `count` entries, the first for va, were changed in the root that is reached:
- * now in all of them. What they knew of use is kept. */
+/* The entry of va was changed in the root that is reached, and held: now in all
+ * of them. What they knew of use is kept. */
 static void roots_follow(
-    const struct space *space, struct pte *entry, vaddr_t va, size_t count)
+    const struct space *space, struct pte *entry, vaddr_t va)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct pte e = pte_load(&entry[i]);
-        pte_raw_t use = roots_visit(va + i * step_of(top_of(space)), &e);
-        if (!pte_is_live(e) || !pte_is_leaf(e, top_of(space)))
-            continue;
-        while (!pte_replace(&entry[i], &e, pte_with_use(e, use))) {
-        }
+    struct pte e = pte_load(entry);
+    const pte_raw_t use = roots_visit(va, &e);
+    if (!pte_is_live(e) || !pte_is_leaf(e, top_of(space)))
+        return;
+    while (!pte_replace(entry, &e, pte_with_use(e, use))) {
     }
 }
 
@@ -961,6 +973,7 @@ static int tables_take(
     *tables = (struct verso_chain){PFN_NONE, 0};
     while (tables->pages < count) {
         pfn_t table = table_take(space);
+        space_breathe(space); /* a table takes its time to clear */
         if (pfn_is_none(table)) {
             while (tables->pages > 0)
                 table_release(space, chain_pop(tables));
@@ -1430,12 +1443,16 @@ static void map_commit(
         if (user)
             allow_user(space, m.va);
         entry = pte_at(space, level, m.va);
-        size_t count = run_of(m.va, level, m.pages);
+        /* one at a time, where the other roots follow */
+        size_t count =
+            is_shared(space, level) ? 1 : run_of(m.va, level, m.pages);
         live_add(space, level, m.va, count);
         const vaddr_t va = m.va;
+        const uintptr_t irq = root_hold(space, level);
         source_store(&m, entry, count, level, space->global);
         if (is_shared(space, level))
-            roots_follow(space, entry, va, count);
+            roots_follow(space, entry, va);
+        root_release(space, level, irq);
         space_breathe(space);
     }
 }
@@ -1662,6 +1679,7 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
     size_t count = level == 0 ? run_of(va, 0, pages) : 1;
     if (level > 0 && batch->collect)
         collect_large(batch, pte_load(entry), level);
+    const uintptr_t irq = root_hold(space, level);
     if (level == 0 && batch->collect)
         clear_run(entry, count, &cleared, true);
     else
@@ -1669,7 +1687,8 @@ static size_t unmap_run(struct space *space, vaddr_t va, size_t pages,
     if (level == 0)
         batch->frames = cleared.frames;
     if (cleared.count > 0 && is_shared(space, level))
-        roots_follow(space, entry, va, 1);
+        roots_follow(space, entry, va);
+    root_release(space, level, irq);
     if (cleared.count > 0) {
         flush_add(batch, va + cleared.first * step_of(level),
             cleared.last - cleared.first + 1, level);
@@ -1831,14 +1850,16 @@ int verso_i_paging_protect(
         unsigned level = find_entry(space, va, &entry);
         size_t count = level == 0 ? run_of(va, 0, pages) : 1;
         pte_raw_t bits = known(pte_bits(level, rights, space->global));
+        const uintptr_t irq = root_hold(space, level);
         pte_raw_t changed = level == 0 && is_full(space, va)
                                 ? protect_run(entry, count, bits, true)
                                 : protect_run(entry, count, bits, false);
+        if (is_shared(space, level) && changed != 0)
+            roots_follow(space, entry, va);
+        root_release(space, level, irq);
         /* an entry that had no rights need not be flushed, but may be */
         bool lowered =
             (changed & pte_flush_bits(pte_leaf(PFN_NONE, bits))) != 0;
-        if (is_shared(space, level) && changed != 0)
-            roots_follow(space, entry, va, 1);
         if (rights & VERSO_USER)
             allow_user(space, va);
         if (lowered)
@@ -1952,9 +1973,17 @@ ALWAYS_INLINE bool query_page(vaddr_t va, unsigned top, struct verso_mapping *m)
     return true;
 }
 
+/* Elsewhere a space has nothing of its own. */
+ALWAYS_INLINE bool is_users(vaddr_t va)
+{
+    return va <= paging.user_last && va >= paging.user_first;
+}
+
 NO_INLINE int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
+    if (is_users(va) != space->is_user)
+        return VERSO_DENIED;
     space_lock(space);
     int err = query(space, va, mapping);
     if (err == 0 && is_shared(space, level_of(mapping->page_pages)))
@@ -2037,8 +2066,6 @@ int verso_space_protect(
 int verso_space_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping)
 {
-    if (space->is_user && (va < paging.user_first || va > paging.user_last))
-        return VERSO_DENIED;
     return verso_i_paging_query(space, va, mapping);
 }
 
@@ -2074,7 +2101,8 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
     const unsigned low = MMU_LEVELS_MIN - 1, high = MMU_LEVELS_MAX - 1;
     struct space *space = &paging.kernel;
     bool done = false;
-    if (unlikely(!lock_try(&space->lock)))
+    /* the mirror shows users' tables, as long as no interrupt comes */
+    if (unlikely(is_users(va)) || unlikely(!lock_try(&space->lock)))
         return query_other(va, mapping);
     if (likely(space->shown == low))
         done = query_page(va, low, mapping);
@@ -2197,6 +2225,27 @@ int verso_i_paging_space_init(struct space *space)
     return 0;
 }
 
+/* A root is about to go: what it alone knows of use of the kernel's large pages
+ * goes to the kernel's own. */
+static void root_forget(const struct space *space)
+{
+    const unsigned top = top_of(space);
+    for (size_t i = 0; paging.large[top] && i < MMU_ENTRIES(top); i++) {
+        const vaddr_t va = extended(top, (vaddr_t)i << MMU_LEVEL_SHIFT(top));
+        const struct pte any = pte_load(pte_at(&paging.kernel, top, va));
+        uintptr_t irq;
+        pfn_t frame;
+        if (!is_kernel_entry(va) || !pte_is_live(any) || !pte_is_leaf(any, top))
+            continue;
+        const pte_raw_t use = roots_visit(va, NULL);
+        struct pte *entry = root_entry(&paging.kernel, va, &frame, &irq);
+        struct pte e = pte_load(entry);
+        while (!pte_replace(entry, &e, pte_with_use(e, use))) {
+        }
+        scratch_close(frame, irq);
+    }
+}
+
 bool verso_i_paging_is_loaded(const struct space *space)
 {
     for (unsigned cpu = 0; cpu < CPU_COUNT_MAX; cpu++)
@@ -2219,6 +2268,7 @@ void verso_i_paging_space_fini(struct space *space)
         pfn_nr(space->root), space->tables - ROOT_PAGES,
         verso_i_paging_is_loaded(space) ? ", and is loaded" : "");
     lock_take(&paging.kernel.lock);
+    root_forget(space);
     struct space **link = &paging.kernel.next;
     while (*link != space)
         link = &(*link)->next;
@@ -2675,8 +2725,8 @@ static const char *check_root_entry(
         *live += pte_is_live(e) ? 1 : 0;
         return pte_is_live(e) ? check_entry(space, va, paging.top, e) : NULL;
     }
-    if (space->is_user)
-        other = pte_load(pte_at(&paging.kernel, paging.top, va));
+    if (space->is_user) /* the mirror would show the root that is loaded */
+        other = pte_load(entry_in(paging.kernel.root, paging.top, va));
     if (pte_is_leaf(e, paging.top) && pte_is_leaf(other, paging.top)) {
         e = pte_without_use(e);
         other = pte_without_use(other);
@@ -2690,23 +2740,25 @@ static const char *check_root_entry(
 static const char *check_root(const struct space *space)
 {
     const size_t count = FRAME_ENTRIES;
+    const uintptr_t irq = cpu_irq_save(); /* two windows are open */
     const char *broken = NULL;
     for (unsigned f = 0; f < MMU_ROOT_FRAMES && broken == NULL; f++) {
         const pfn_t frame = pfn_add(space->root, f);
         const vaddr_t first = (vaddr_t)f * count << MMU_LEVEL_SHIFT(paging.top);
         size_t live = 0;
-        uintptr_t irq;
-        const struct pte *entries = scratch_open(frame, &irq);
+        const struct pte *entries = window_open(0, frame);
         for (size_t i = 0; i < count && broken == NULL; i++) {
             vaddr_t va = extended(paging.top, first + i * step_of(paging.top));
             struct pte e = pte_load(&entries[i]);
             broken = check_root_entry(space, va, e, &live);
             check_print(first, paging.top, i, e, broken);
         }
-        scratch_close(frame, irq);
         if (broken == NULL)
             broken = check_live(first, paging.top, live, frame_get(frame));
     }
+    window_close(0);
+    window_close(1 + paging.top);
+    cpu_irq_restore(irq);
     return broken;
 }
 

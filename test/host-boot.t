@@ -25,7 +25,7 @@ check() {
     fi
 }
 
-[ "$only" != '' ] || echo 1..23
+[ "$only" != '' ] || echo 1..24
 check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
 check fixed-device harness '0 failed' 'so is one of what is no memory'
 check fixed-device paging/what_a_fixed \
@@ -63,6 +63,9 @@ check no-window harness \
     'a machine with frames that nothing reaches wants a window'
 check heap-in-mirror harness '^Bail out! paging: .*0x9fbff000' \
     'a heap that reaches into the mirror is refused'
+check users-in-heap harness \
+    "^Bail out! paging: users' addresses 0x70000000, 1024 pages, meet the heap 0x70000000, 131072 pages" \
+    'addresses for users in the heap are refused'
 check no-classes harness '^Bail out! alloc: a table of classes with none in it' \
     'a table of classes with none in it is refused'
 check limit paging/a_frame_above \

@@ -176,6 +176,43 @@ TEST(what_is_unmapped_in_a_space_is_gone_when_it_is_loaded_again)
     verso_frame_free1(second);
 }
 
+/* More pages than are invalidated one by one. */
+TEST(many_pages_unmapped_in_a_space_are_gone_when_it_is_loaded_again)
+{
+    const size_t pages = 100;
+    if (!start(2))
+        return;
+    pfn_t pfn = frame_with(1);
+    for (unsigned other = 0; other < 2; other++) {
+        for (size_t i = 0; i < pages; i++)
+            CHECK_OK(verso_space_map(&space[0], at(i), pfn, 1, VERSO_RW));
+        verso_space_switch(&space[0]);
+        for (size_t i = 0; i < pages; i++)
+            CHECK_EQ(*word_at(at(i)), 1);
+        verso_space_switch(&space[other]);
+        CHECK_OK(verso_space_unmap(&space[0], at(0), pages));
+        verso_space_switch(&space[0]);
+        for (size_t i = 0; i < pages; i++)
+            CHECK(machine_probe(word_at(at(i)), false));
+    }
+    end();
+    verso_frame_free1(pfn);
+}
+
+/* pitfall 50: what a window showed may be anybody's next. */
+TEST(no_window_stays_open)
+{
+    struct verso_mapping m;
+    if (!start(1))
+        return;
+    CHECK_OK(verso_space_map(&space[0], at(0), NOWHERE, PAGES, VERSO_READ));
+    const vaddr_t window = machine_boot()->window;
+    for (size_t i = 0; window != 0 && i < VERSO_WINDOW_PAGES; i++)
+        if (verso_query(window + (i << VERSO_PAGE_SHIFT), &m) == VERSO_OK)
+            CHECK_EQ(m.state & VERSO_MAPPED_PRESENT, 0);
+    end();
+}
+
 /* pitfall 10: in whichever space the kernel is when it maps something. */
 TEST(a_kernel_page_mapped_in_one_space_is_there_in_all)
 {
@@ -269,6 +306,12 @@ TEST(use_of_a_large_kernel_page_is_known_whichever_root_was_loaded)
         CHECK_EQ(bits[0], 3);
         CHECK_OK(verso_harvest(va, large, bits));
         CHECK_EQ(bits[0], 0);
+        *word_at(va) = 1;
+        verso_space_switch(&space[0]);
+        CHECK_OK(verso_protect(va, large, VERSO_READ));
+        CHECK_OK(verso_protect(va, large, VERSO_RW));
+        CHECK_OK(verso_harvest(va, large, bits));
+        CHECK_EQ(bits[0], 3);
         *word_at(va) = 2;
         verso_space_switch(verso_space_kernel()); /* split: parts inherit */
         CHECK_OK(verso_protect(va, 1, VERSO_READ));
@@ -278,6 +321,108 @@ TEST(use_of_a_large_kernel_page_is_known_whichever_root_was_loaded)
         end();
     }
     verso_frame_free(run, order);
+}
+
+/* pitfall 22: a frame that is taken for clean is not written back. */
+TEST(use_of_a_large_kernel_page_outlives_the_space_it_was_used_in)
+{
+    const size_t large = geometry_large_pages();
+    static unsigned char bits[1024];
+    struct verso_mapping m;
+    unsigned order = 0;
+    size_t pages;
+    const vaddr_t va = test_window(&pages);
+    if (large == 0)
+        SKIP("no large pages");
+    while ((size_t)1 << order < large)
+        order++;
+    pfn_t run = verso_frame_alloc(order, VERSO_ZONE_ANY);
+    if (pfn_is_none(run))
+        SKIP("no large page of frames");
+    CHECK_OK(verso_map(va, run, large, VERSO_RW));
+    if (start(2)) {
+        verso_space_switch(&space[1]);
+        *word_at(va) = 1;
+        end();
+    }
+    CHECK_OK(verso_query(va, &m));
+    CHECK(
+        machine_boot()->user_pages == 0 || (m.state & VERSO_MAPPED_DIRTY) != 0);
+    CHECK_OK(verso_harvest(va, large, bits));
+    CHECK(machine_boot()->user_pages == 0 || bits[0] == 3);
+    CHECK_OK(verso_unmap(va, large));
+    verso_frame_free(run, order);
+}
+
+TEST(an_entry_that_only_the_loaded_root_has_is_found_by_the_check)
+{
+    const unsigned top = geometry_levels() - 1;
+    const vaddr_t va = machine_boot()->heap_start;
+    if (!start(1))
+        return;
+    if (test_calm)
+        test_calm(true);
+    verso_space_switch(&space[0]);
+    const uint64_t raw = geometry_entry(va, top);
+    geometry_entry_set(va, top, raw ^ geometry_user_bit());
+    const char *broken = verso_check();
+    geometry_entry_set(va, top, raw);
+    if (CHECK(broken != NULL))
+        CHECK(memcmp(broken, "paging.10:", 10) == 0);
+    if (test_calm)
+        test_calm(false);
+    end();
+}
+
+/* ---- a scheduler that is never idle ---- */
+
+static unsigned turns;
+
+/* Comes at any time, and loads another root. */
+static void schedule(void)
+{
+    const unsigned which = turns++ % (SPACES + 1);
+    verso_space_switch(which < SPACES ? &space[which] : verso_space_kernel());
+}
+
+/* pitfall 50. What the mirror shows of a user space, and which root it shows,
+ * is another after any interrupt. */
+static void change_interrupted(struct space *s, vaddr_t va, size_t pages)
+{
+    struct verso_mapping m;
+    CHECK_OK(verso_space_map(s, va, NOWHERE, pages, VERSO_RW));
+    CHECK_OK(verso_space_protect(s, va, pages, VERSO_READ));
+    for (size_t i = 0; i < pages; i += 64) {
+        CHECK_OK(verso_space_query(s, va + (i << VERSO_PAGE_SHIFT), &m));
+        CHECK_EQ(m.flags, VERSO_READ);
+        CHECK_EQ(pfn_nr(paddr_to_pfn(m.pa)), pfn_nr(NOWHERE) + i);
+    }
+    CHECK_OK(verso_space_protect(s, va + 5 * VERSO_PAGE_SIZE, 1, VERSO_RW));
+    CHECK_OK(verso_space_unmap(s, va + 9 * VERSO_PAGE_SIZE, pages - 9));
+    CHECK_OK(verso_space_query(s, va + 8 * VERSO_PAGE_SIZE, &m));
+    CHECK_OK(verso_space_unmap(s, va, pages));
+    CHECK_EQ(verso_space_query(s, va, &m), VERSO_ABSENT);
+}
+
+TEST(another_root_may_be_loaded_at_any_time)
+{
+    size_t pages;
+    const vaddr_t va = test_window(&pages);
+    if (!test_interrupt)
+        SKIP("nobody interrupts here");
+    if (!start(SPACES))
+        return;
+    for (turns = 0; turns < 8 && !test_has_failed();) {
+        const unsigned first = turns;
+        test_interrupt(schedule);
+        change_interrupted(verso_space_kernel(), va, PAGES);
+        change_interrupted(&space[0], at(0), PAGES);
+        test_interrupt(NULL);
+        CHECK(turns > first + 100);
+        audit();
+        turns = first + 1;
+    }
+    end();
 }
 
 TEST(each_kind_of_space_refuses_the_addresses_of_the_other)
@@ -309,6 +454,13 @@ TEST(each_kind_of_space_refuses_the_addresses_of_the_other)
         CHECK(verso_space_protect(s, va, bad[i].pages, VERSO_READ) == err);
     }
     CHECK_EQ(verso_space_query(&space[0], boot->heap_start, &m), VERSO_DENIED);
+    CHECK_EQ(verso_i_paging_map_frame(
+                 verso_space_kernel(), at(0), NOWHERE, VERSO_RW),
+        VERSO_DENIED);
+    verso_space_switch(&space[0]); /* where the mirror shows the page */
+    CHECK_EQ(verso_query(last, &m), VERSO_DENIED);
+    CHECK_EQ(verso_space_query(verso_space_kernel(), last, &m), VERSO_DENIED);
+    CHECK(!verso_i_paging_allows(verso_space_kernel(), last, VERSO_READ));
     CHECK(test_state_hash() == before);
     CHECK_OK(verso_space_unmap(&space[0], last, 1));
     end();
@@ -797,9 +949,13 @@ TEST(the_kernels_space_is_not_destroyed)
 SUITE(space, one_address_leads_to_another_page_in_each_space,
     a_space_that_is_not_loaded_is_edited_through_no_stale_window,
     what_is_unmapped_in_a_space_is_gone_when_it_is_loaded_again,
-    a_kernel_page_mapped_in_one_space_is_there_in_all,
+    many_pages_unmapped_in_a_space_are_gone_when_it_is_loaded_again,
+    no_window_stays_open, a_kernel_page_mapped_in_one_space_is_there_in_all,
     a_large_page_of_the_kernel_changes_in_every_root,
     use_of_a_large_kernel_page_is_known_whichever_root_was_loaded,
+    use_of_a_large_kernel_page_outlives_the_space_it_was_used_in,
+    an_entry_that_only_the_loaded_root_has_is_found_by_the_check,
+    another_root_may_be_loaded_at_any_time,
     each_kind_of_space_refuses_the_addresses_of_the_other,
     no_page_of_a_user_space_is_global,
     the_end_of_a_space_that_is_loaded_or_has_pages_panics,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h of the port: one simulated CPU, which nothing interrupts; or, with
- * -DCPU_COUNT_MAX=2u, the machine's CPUs (machine/cpus.c), to which each of
- * these is a point where another may have its turn.
+ * cpu.h of the port: one simulated CPU, interrupted only where a test asks for
+ * it (um_interrupt); or, with -DCPU_COUNT_MAX=2u, the machine's CPUs
+ * (machine/cpus.c), to which each of these is a point where another may have
+ * its turn.
  */
 #ifndef VERSO_ARCH_CPU_H
 #define VERSO_ARCH_CPU_H
@@ -13,14 +14,7 @@
 #define CPU_COUNT_MAX 1u
 #endif
 
-#if CPU_COUNT_MAX > 1
-
 #include "machine/um.h"
-
-static inline unsigned cpu_number(void)
-{
-    return um_cpu();
-}
 
 static inline uintptr_t cpu_irq_save(void)
 {
@@ -30,6 +24,13 @@ static inline uintptr_t cpu_irq_save(void)
 static inline void cpu_irq_restore(uintptr_t flags)
 {
     um_irq_restore(flags);
+}
+
+#if CPU_COUNT_MAX > 1
+
+static inline unsigned cpu_number(void)
+{
+    return um_cpu();
 }
 
 static inline void cpu_relax(void)
@@ -52,16 +53,6 @@ static inline void cpu_release(uint32_t *word, uint32_t value)
 static inline unsigned cpu_number(void)
 {
     return 0;
-}
-
-static inline uintptr_t cpu_irq_save(void)
-{
-    return 0;
-}
-
-static inline void cpu_irq_restore(uintptr_t flags)
-{
-    (void)flags;
 }
 
 static inline void cpu_relax(void)

@@ -79,7 +79,8 @@ struct verso_mapping {
     size_t page_pages; /* size of the page it is in, in pages */
 };
 
-/* What is at va. ABSENT: nothing. The mirror may be asked about. */
+/* What is at va. ABSENT: nothing. DENIED: the address is users'. The mirror may
+ * be asked about. */
 VERSO_MUST_CHECK int verso_query(vaddr_t va, struct verso_mapping *mapping);
 
 /*

@@ -274,6 +274,11 @@ void test_calm(bool calm)
     (void)um_misbehave(words && !calm ? words : "");
 }
 
+void test_interrupt(void (*handler)(void))
+{
+    um_interrupt(handler);
+}
+
 size_t test_audit(void)
 {
     return um_audit(um_audit_print);
@@ -400,6 +405,12 @@ static void boot_spoil(const char *how, size_t ram_bytes)
         boot->heap_start =
             ((vaddr_t)um_mirror_slot() << um_shift(um_levels() - 1)) -
             VERSO_PAGE_SIZE;
+    if (strcmp(how, "users-in-heap") == 0) {
+        boot->user_start =
+            HEAP_START & ~(((vaddr_t)1 << um_shift(um_levels() - 1)) - 1);
+        boot->user_pages =
+            ((vaddr_t)1 << um_shift(um_levels() - 1)) >> VERSO_PAGE_SHIFT;
+    }
     if (strcmp(how, "heap-in-hole") == 0)
         boot->heap_start =
             ((vaddr_t)1 << (um_shift(um_levels()) - 1)) - 5 * VERSO_PAGE_SIZE;

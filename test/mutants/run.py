@@ -48,6 +48,7 @@ CONFIGURATIONS = {
     "fixed": (UM, {"BOOT": "fixed"}),
     "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,adrandom=1,seed=7"}),
     "64": (UM_64, {}), # four levels
+    "noinvpcid": (UM_64, {"UM": "noinvpcid=1"}),
     "64-direct": (UM_64, {"ACCESSOR": "direct"}), # and pages of 1 GiB
     "64-five": (UM_64, {"LEVELS": "5", "ACCESSOR": "direct"}),
     "pae": (UM_PAE, {}), # a root of four frames, stores of half an entry

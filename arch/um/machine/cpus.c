@@ -245,8 +245,27 @@ static void trace_note(const void *caller)
     all->trace = (all->trace ^ (uintptr_t)caller ^ my.cpu) * 0x100000001b3ull;
 }
 
+static void (*interrupt)(void);
+
+void um_interrupt(void (*handler)(void))
+{
+    interrupt = handler;
+}
+
+/* The one CPU that there is outside of a run. */
+static void interrupt_one(void)
+{
+    if (my.irq_off)
+        return;
+    my.irq_off = true;
+    interrupt();
+    my.irq_off = false;
+}
+
 static void point(const void *caller)
 {
+    if (my.count == 0 && interrupt != NULL)
+        interrupt_one();
     if (my.count == 0)
         return;
     trace_note(caller);

@@ -271,6 +271,9 @@ uint32_t um_swap(uint32_t *word, uint32_t value);
 void um_release(uint32_t *word, uint32_t value);
 uintptr_t um_irq_save(void); /* interrupts off; returns what restore wants */
 void um_irq_restore(uintptr_t flags);
+/* Outside of a run: called at each switch point where interrupts are on, before
+ * and after each store of an entry among them; NULL: nothing is. */
+void um_interrupt(void (*handler)(void));
 void um_ipi(uint32_t cpus); /* bit n: CPU n; its own is allowed */
 
 #endif
