@@ -349,14 +349,6 @@ ALWAYS_INLINE bool is_address(unsigned top, vaddr_t va)
     return unused_bits(top) == 0 || va == extended(top, va);
 }
 
-/* The same, with constants, of a space's. */
-ALWAYS_INLINE bool is_address_of(const struct space *space, vaddr_t va)
-{
-    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
-        return is_address(MMU_LEVELS_MIN - 1, va);
-    return is_address(MMU_LEVELS_MAX - 1, va);
-}
-
 /* Are all pages of a range addresses? The hole is not in the middle, either. */
 ALWAYS_INLINE bool are_addresses(unsigned top, vaddr_t va, vaddr_t last)
 {
