@@ -68,7 +68,8 @@
  *
  *   mmu_invalidate(va)          one page, of any size, global too, on this CPU
  *   mmu_invalidate_all()        everything, global pages too
- *   mmu_cache_init()            at start: entries mean the cache types they say
+ *   mmu_cache_init(keep)        at start: entries mean the types they say
+ *   pte_is_own, pte_grants, pte_adopted, mmu_pat_fold: of what others made
  *   mmu_root(), mmu_root_load(pfn), mmu_is_on()   the root's first frame
  *   mmu_root_beside(page, pfn)  writes what stands beside a root, into a
  *                               cleared page

@@ -471,6 +471,7 @@ const char *verso_i_frame_state_name(unsigned as)
         [FRAME_STOCK] = "free (stock)",
         [FRAME_USED] = "used",
         [FRAME_TABLE] = "a table",
+        [FRAME_HOST_TABLE] = "a table of the host's",
     };
     return as < ARRAY_COUNT(names) ? names[as] : "damaged";
 }
@@ -1011,10 +1012,10 @@ static char picture_at(uint32_t nr, uint32_t end)
     unsigned most = 0;
     for (; nr < end; nr++) {
         unsigned as = frame_at(nr)->state;
-        counts[as == FRAME_RESERVED ? 0
-               : as == FRAME_USED   ? 2
-               : as == FRAME_TABLE  ? 3
-                                    : 1]++;
+        counts[as == FRAME_RESERVED                          ? 0
+               : as == FRAME_USED                            ? 2
+               : as == FRAME_TABLE || as == FRAME_HOST_TABLE ? 3
+                                                             : 1]++;
     }
     for (unsigned i = 1; i < ARRAY_COUNT(signs); i++)
         if (counts[i] > counts[most])
@@ -1047,14 +1048,15 @@ static void report_states(void)
         [FRAME_STOCK] = "free, in stock",
         [FRAME_USED] = "used",
         [FRAME_TABLE] = "used for tables",
+        [FRAME_HOST_TABLE] = "host's tables",
     };
-    uint32_t counts[FRAME_TABLE + 1] = {0};
+    uint32_t counts[FRAME_HOST_TABLE + 1] = {0};
     for (uint32_t nr = 0; nr < state.count; nr++) {
         unsigned as = frame_at(nr)->state;
         counts[as == FRAME_FREE_TAIL ? FRAME_FREE : as]++;
     }
     for (unsigned as = 0; as < ARRAY_COUNT(rows); as++) {
-        if (rows[as] == NULL)
+        if (rows[as] == NULL || (as == FRAME_HOST_TABLE && counts[as] == 0))
             continue;
         verso_print("  %-16s %9u frames ", rows[as], counts[as]);
         print_size(counts[as]);
@@ -1186,13 +1188,18 @@ static const char *check_block(uint32_t nr)
     return NULL;
 }
 
+static bool is_never_ours(const struct frame *f)
+{
+    return f->state == FRAME_RESERVED || f->state == FRAME_HOST_TABLE;
+}
+
 static const char *check_owners(uint32_t nr)
 {
     const struct frame *f = frame_at(nr);
     bool owned = f->state == FRAME_USED || f->state == FRAME_TABLE;
     bool plain = f->cache == 0 && f->live == 0;
-    if (f->state > FRAME_TABLE || owned != (f->count != 0) ||
-        (!owned && f->state != FRAME_RESERVED && !plain))
+    if (f->state > FRAME_HOST_TABLE || owned != (f->count != 0) ||
+        (!owned && !is_never_ours(f) && !plain))
         return broken("frame.6: owners, cache type and state agree", nr);
     return NULL;
 }
@@ -1215,7 +1222,7 @@ static const char *check_zone(unsigned z)
             tail = nr + (1u << f->order);
         if (f->state == FRAME_FREE_TAIL && nr >= tail)
             return broken("frame.1: a tail has a head", nr);
-        managed += f->state != FRAME_RESERVED;
+        managed += !is_never_ours(f);
         free += f->state == FRAME_FREE || f->state == FRAME_FREE_TAIL;
     }
     if (free != zone_count_free(zone) || managed != zone->managed)

@@ -89,20 +89,26 @@
  * who maps and unmaps a few pages by turns finds it there. Drain gives it back,
  * and so does who maps a range around it, where a large page may come to stand.
  *
+ * A root that somebody else made and loaded can be the kernel's ("adoption",
+ * below): its tables are never freed, and what its pages mean is not changed;
+ * entries of ours can be told from the host's (pte_is_own).
+ *
  * Invariants (verso_i_paging_check):
  *   1. entry N of each root names that root, and users may not use it; or it
  *      is 0, where there is no mirror.
- *   2. an entry that names a table names a frame in state TABLE.
+ *   2. an entry that names a table names a frame in state TABLE, or HOST_TABLE
+ *      if it was adopted.
  *   3. the live count of a table is the number of its entries that are not 0.
- *   4. no table is empty but the root, those that are kept, and the idle one.
+ *   4. no table is empty but the root, those that are kept, the idle one, and
+ *      the host's.
  *   5. an entry that names a table has bit 8 clear: it is "global" in a leaf,
  *      and the mirror shows it as a leaf.
  *   6. a space's tables found by walking are as many as were counted.
  *   7. a frame is mapped with the cache type it has, but in the direct map,
- *      which is made before anybody chooses one.
+ *      which is made before anybody chooses one, or by the host.
  *   8. no batch that was given something is left unsubmitted.
- *   9. a page is global if users cannot reach it and the machine can; none of
- *      a user space is.
+ *   9. a page that the host has not mapped is global if users cannot reach it
+ *      and the machine can; none of a user space is.
  *  10. every root has the kernel's entries (accessed and dirty aside), and at
  *      users' addresses none but its own.
  *
@@ -165,8 +171,13 @@ static struct {
     struct pte *window_entries;        /* theirs, in one table */
     bool on;
     bool large[MMU_LEVELS_MAX];
-    bool global; /* pages that users cannot reach are */
-    bool exec;   /* execution can be forbidden */
+    bool global;     /* pages that users cannot reach are */
+    bool exec;       /* execution can be forbidden */
+    bool is_adopted; /* the kernel's root is somebody else's */
+    /* Where tables were adopted that are found in several places: a range with
+     * all of those; none: max, 0. */
+    vaddr_t alias_first, alias_last;
+    unsigned cache_types; /* a bit for each that entries can say */
     bool has_ids, invalidates_ids;
     size_t kept, kept_count; /* entries of the root: their tables stay */
     unsigned table_zone, root_zone;
@@ -181,6 +192,7 @@ static struct {
     uint32_t shows[CPU_COUNT_MAX][WINDOWS]; /* (i) frames; 0: none */
     struct lock cache_lock;
     struct cache_ranges cache;
+    uint32_t check_pass; /* (k) of the check: what has been counted */
 } paging VERSO_STATE;
 
 /* A constant where the machine leaves no choice. */
@@ -746,12 +758,20 @@ void verso_i_flush_init(struct flush *batch, bool collect)
     batch->tables = (struct verso_chain){PFN_NONE, 0};
 }
 
+/* May entries of va be those of other addresses, too? What is cached for those
+ * must go as well. */
+ALWAYS_INLINE bool is_aliased(vaddr_t va)
+{
+    return unlikely(va <= paging.alias_last && va >= paging.alias_first);
+}
+
 static void flush_add(
     struct flush *batch, vaddr_t va, size_t count, unsigned level)
 {
     paging.batches += batch->total == 0;
     batch->total += count;
-    if (batch->total > VERSO_FLUSH_CEILING || batch->ranges == FLUSH_RANGES)
+    if (batch->total > VERSO_FLUSH_CEILING || batch->ranges == FLUSH_RANGES ||
+        is_aliased(va))
         batch->all = true;
     if (batch->all)
         return;
@@ -1004,6 +1024,12 @@ static bool is_kept(const struct space *space, vaddr_t va)
            index_of(va, top_of(space)) - paging.kept < paging.kept_count;
 }
 
+/* Did somebody else make this table? Then it stays, too. */
+ALWAYS_INLINE bool is_hosts(const struct frame *table)
+{
+    return table->state == FRAME_HOST_TABLE;
+}
+
 /* Unhooks the empty table that holds va's entry at `level`, and those above it
  * that this empties; the flush frees them. */
 static void table_unhook(
@@ -1019,7 +1045,7 @@ static void table_unhook(
         flush_add_upper(space, batch, va, level);
         above = frame_get(table_of(space, level, va));
         above->live--;
-    } while (level < top_of(space) && above->live == 0);
+    } while (level < top_of(space) && above->live == 0 && !is_hosts(above));
 }
 
 /* The table of pages at *va was emptied: it is the idle one now. True if there
@@ -1044,7 +1070,7 @@ ALWAYS_INLINE void live_drop(struct space *space, unsigned level, vaddr_t va,
     struct frame *table = frame_get(pfn);
     VERSO_ASSERT(table->live >= count);
     table->live = (uint16_t)(table->live - count);
-    if (table->live > 0 || level == top_of(space))
+    if (table->live > 0 || level == top_of(space) || is_hosts(table))
         return;
     if (level > 0 || idle_replace(space, &va, pfn))
         table_unhook(space, level, va, batch);
@@ -1208,6 +1234,12 @@ static bool source_is_valid(pfn_t first, size_t pages, unsigned flags)
 {
     return cache_is_valid(flags) &&
            (uint64_t)pfn_nr(first) + pages <= (uint64_t)PFN_LAST + 1;
+}
+
+/* Is it a type that the entries of this machine cannot say? */
+ALWAYS_INLINE bool cache_is_missing(unsigned flags)
+{
+    return (paging.cache_types >> cache_of(flags) & 1) == 0;
 }
 
 /* ---- map ---- */
@@ -1531,7 +1563,7 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
 {
     const struct map_state m = {va, pages, flags, *source};
     int err = range_check(space, va, pages);
-    if (err == 0 && rights_are_refused(flags))
+    if (err == 0 && (rights_are_refused(flags) || cache_is_missing(flags)))
         err = VERSO_DENIED;
     if (err != 0)
         return err;
@@ -1988,6 +2020,8 @@ NO_INLINE int verso_i_paging_query(
 static const struct space *space_seen(void)
 {
     struct space *space = paging.now[cpu_number()];
+    if (space == NULL) /* before init */
+        return &paging.kernel;
     space->shown = paging.use_direct ? 0 : paging.top;
     return space;
 }
@@ -2358,6 +2392,10 @@ static void fixed_check(const struct verso_fixed *fixed)
     VERSO_VERIFY(cache_is_valid(fixed->flags),
         "paging: fixed mapping %s has cache type %u, which does not exist",
         fixed->name, cache_of(fixed->flags));
+    VERSO_VERIFY(!cache_is_missing(fixed->flags),
+        "paging: fixed mapping %s has cache type %u, which the host has made "
+        "something else",
+        fixed->name, cache_of(fixed->flags));
 }
 
 static bool overlap_phys(
@@ -2466,17 +2504,73 @@ static void fixed_set_cache(
     }
 }
 
-static int fixed_map(struct space *space, const struct verso_fixed *fixed)
+/* Pages of a fixed mapping, from number `page` on, that are not there yet. */
+static int fixed_map_part(struct space *space, const struct verso_fixed *fixed,
+    size_t page, size_t pages)
 {
     pfn_t first = pfn_make((uint32_t)(fixed->pa >> VERSO_PAGE_SHIFT));
-    struct paging_source source = {NULL, first, false};
-    size_t pages = (size_t)(fixed->bytes >> VERSO_PAGE_SHIFT);
-    fixed_set_cache(fixed, first, pages);
-    int err =
-        verso_i_paging_map(space, fixed->va, pages, fixed->flags, &source);
+    struct paging_source source = {NULL, pfn_add(first, page), false};
+    vaddr_t va = fixed->va + bytes_of(page);
+    int err = verso_i_paging_map(space, va, pages, fixed->flags, &source);
     VERSO_VERIFY(err == 0 || err == VERSO_NO_MEMORY,
         "paging: fixed mapping %s at %p, %zu pages: %s", fixed->name,
-        (void *)fixed->va, pages, verso_err_name(err));
+        (void *)va, pages, verso_err_name(err));
+    return err;
+}
+
+/* The host's leaf as we would have made it. */
+static struct pte pte_made_ours(struct pte e, pte_raw_t bits)
+{
+    return pte_with_use(pte_leaf(pte_pfn(e), bits), pte_use(e));
+}
+
+/* What is there already must be what the fixed mapping says. It is ours then,
+ * if all of it is: the leaf may reach beyond. */
+static void fixed_adopt(const struct verso_fixed *fixed, vaddr_t va,
+    unsigned level, struct pte *entry)
+{
+    const unsigned told = VERSO_READ | VERSO_WRITE | VERSO_USER |
+                          VERSO_CACHE_MASK |
+                          (MMU_EXEC_ENFORCED ? VERSO_EXEC : 0);
+    const pte_raw_t bits = pte_bits(level, fixed->flags, paging.global);
+    const vaddr_t start = round_down(va, step_of(level));
+    struct pte e = pte_load(entry), want = pte_leaf(PFN_NONE, bits);
+    const uint32_t wanted =
+        (uint32_t)((fixed->pa + (va - fixed->va)) >> VERSO_PAGE_SHIFT);
+    const uint32_t there =
+        pfn_nr(pte_pfn(e)) + (uint32_t)((va - start) >> VERSO_PAGE_SHIFT);
+    VERSO_VERIFY(
+        there == wanted && ((pte_flags(e) ^ pte_flags(want)) & told) == 0,
+        "paging: fixed mapping %s wants frame 0x%x with flags 0x%x at %p, "
+        "where the host has frame 0x%x with flags 0x%x",
+        fixed->name, wanted, pte_flags(want) & told, (void *)va, there,
+        pte_flags(e) & told);
+    if (start < fixed->va || start - fixed->va + step_of(level) > fixed->bytes)
+        return;
+    while (!pte_replace(entry, &e, pte_made_ours(e, bits))) {
+    }
+}
+
+static int fixed_map(struct space *space, const struct verso_fixed *fixed)
+{
+    const size_t pages = (size_t)(fixed->bytes >> VERSO_PAGE_SHIFT);
+    int err = 0;
+    fixed_set_cache(
+        fixed, pfn_make((uint32_t)(fixed->pa >> VERSO_PAGE_SHIFT)), pages);
+    if (!paging.is_adopted)
+        return fixed_map_part(space, fixed, 0, pages);
+    for (size_t page = 0, passed; page < pages && err == 0; page += passed) {
+        vaddr_t va = fixed->va + bytes_of(page);
+        struct pte *entry;
+        unsigned level = find_entry(space, va, &entry);
+        passed = pages_to_end(va, level);
+        if (passed > pages - page)
+            passed = pages - page;
+        if (pte_is_live(pte_load(entry)))
+            fixed_adopt(fixed, va, level, entry);
+        else
+            err = fixed_map_part(space, fixed, page, passed);
+    }
     return err;
 }
 
@@ -2553,6 +2647,251 @@ static void users_init(const struct verso_boot *boot)
     paging.user_last = last;
 }
 
+/* ---- adoption: a root that somebody else made ----
+ *
+ * All of its tables are walked once, and are as if we had made them afterwards:
+ * entries for tables grant all that ours grant, for what they did not is taken
+ * from the pages below them; pages have the rights they really had, as bits and
+ * as declared, in entries without a PAT bit. What an access may do is the same
+ * before, after and between. A table may be found in several places, if it is
+ * at the same level there, and under the same rights: it is counted once.
+ */
+
+/* At each level the table that is being walked, and where. */
+struct adoption {
+    struct space *space;
+    pfn_t table[MMU_LEVELS_MAX];
+    vaddr_t va[MMU_LEVELS_MAX];  /* of its next entry */
+    size_t left[MMU_LEVELS_MAX]; /* entries */
+    unsigned grants[MMU_LEVELS_MAX];
+};
+
+/* Of a table that was adopted: under which rights, and the number of the upper
+ * entry where it was found first. */
+#define GRANTS_BITS 12u
+
+static void adopt_note(
+    struct frame *frame, unsigned level, vaddr_t va, unsigned grants)
+{
+    const uint64_t entry = translated(paging.top, va) >> VERSO_PAGE_SHIFT >>
+                           MMU_BITS * (level + 1);
+    frame->state = FRAME_HOST_TABLE;
+    frame->order = (uint8_t)level;
+    frame->prev = (uint32_t)entry;
+    frame->link = (uint32_t)(entry >> 32 << GRANTS_BITS) | grants;
+    frame->live = 0;
+}
+
+static vaddr_t adopt_noted(const struct frame *frame)
+{
+    const uint64_t entry =
+        (uint64_t)(frame->link >> GRANTS_BITS) << 32 | frame->prev;
+    return extended(paging.top,
+        (vaddr_t)(entry << VERSO_PAGE_SHIFT << MMU_BITS * (frame->order + 1u)));
+}
+
+/* It is found at va as well. */
+static void adopt_note_alias(const struct frame *frame, vaddr_t va)
+{
+    const vaddr_t first = adopt_noted(frame);
+    const vaddr_t last = va + (step_of(frame->order) * MMU_ENTRIES(0) - 1);
+    if (first < paging.alias_first)
+        paging.alias_first = first;
+    if (last > paging.alias_last)
+        paging.alias_last = last;
+}
+
+/* Notes a table; false if it is known already. */
+static bool adopt_table(
+    struct adoption *a, unsigned level, vaddr_t va, pfn_t pfn, unsigned grants)
+{
+    struct frame *frame = frame_find(pfn);
+    VERSO_VERIFY(frame != NULL && (frame->state == FRAME_RESERVED ||
+                                      frame->state == FRAME_HOST_TABLE),
+        "paging: the host's table for %p, level %u, in frame 0x%x: not "
+        "reserved, or beyond the array (0x%zx frames)",
+        (void *)va, level, pfn_nr(pfn), paging.frame_count);
+    if (frame->state == FRAME_HOST_TABLE) {
+        const unsigned noted = frame->link & (((uint32_t)1 << GRANTS_BITS) - 1);
+        VERSO_VERIFY(frame->order == level && noted == grants,
+            "paging: the host's table in frame 0x%x is found for %p at level "
+            "%u "
+            "with rights 0x%x, and for %p at level %u with rights 0x%x",
+            pfn_nr(pfn), (void *)va, level, grants, (void *)adopt_noted(frame),
+            frame->order, noted);
+        adopt_note_alias(frame, va);
+        return false;
+    }
+    adopt_note(frame, level, va, grants);
+    a->table[level] = pfn;
+    a->va[level] = va;
+    a->left[level] = MMU_ENTRIES(level);
+    a->grants[level] = grants;
+    a->space->tables++;
+    return true;
+}
+
+/* Frames that the host has mapped otherwise than write-back: so they are. The
+ * host may have said two things of a frame; of RAM, whoever gets it says. */
+static void adopt_cache(pfn_t first, size_t pages, unsigned flags)
+{
+    size_t i = 0;
+    for (; i < pages && frame_find(pfn_add(first, i)) != NULL; i++) {
+        struct frame *frame = frame_get(pfn_add(first, i));
+        if (frame->state == FRAME_RESERVED && frame->cache == 0)
+            frame->cache = (uint8_t)cache_of(flags);
+    }
+    if (i == pages)
+        return;
+    int err = verso_cache_set_range(
+        pfn_add(first, i), pages - i, flags & VERSO_CACHE_MASK);
+    VERSO_VERIFY(err == 0 || err == VERSO_EXISTS,
+        "paging: cache type of the host's frames from 0x%x, %zu pages: %s, %u "
+        "ranges",
+        pfn_nr(pfn_add(first, i)), pages - i, verso_err_name(err),
+        paging.cache.count);
+}
+
+/* Where there is a mirror, no page is larger than those of level 1. */
+static int adopt_split(struct space *space, vaddr_t va, unsigned level)
+{
+    struct verso_chain tables;
+    struct flush batch;
+    if (level < 2 || !paging.has_mirror)
+        return 0;
+    if (tables_take(space, 1, &tables) != 0)
+        return VERSO_NO_MEMORY;
+    verso_i_flush_init(&batch, false);
+    split_at(space, va, level, &tables, &batch);
+    (void)flush_submit_locked(space, &batch);
+    return 0;
+}
+
+static int adopt_leaf(
+    struct adoption *a, unsigned level, vaddr_t va, struct pte *entry)
+{
+    struct pte old = pte_load(entry), new;
+    if (!pte_is_present(old)) /* it means something to the host */
+        return 0;
+    do {
+        new = pte_adopted(old, a->grants[level]);
+        VERSO_VERIFY(mmu_pat_fold(&new, level),
+            "paging: the host's page at %p, entry %#llx, has a cache type that "
+            "takes a PAT bit",
+            (void *)va, (unsigned long long)old.raw);
+        /* so that it is not 0 without rights */
+        if (pfn_is_none(pte_pfn(new)) && level == 0)
+            new =
+                pte_made_ours(new, pte_bits(0, pte_flags(new), paging.global));
+    } while (!pte_replace(entry, &old, new));
+    if ((pte_flags(new) & VERSO_CACHE_MASK) != 0)
+        adopt_cache(pte_pfn(new), MMU_LEVEL_PAGES(level), pte_flags(new));
+    return adopt_split(a->space, va, level);
+}
+
+/* The next entry of the table being walked at *level, which may lead down. */
+static int adopt_entry(struct adoption *a, unsigned *level)
+{
+    const unsigned l = *level;
+    const vaddr_t va = a->va[l];
+    struct pte *entry = entry_in(a->table[l], l, va);
+    const struct pte e = pte_load(entry);
+    if (!pte_is_live(e))
+        return 0;
+    frame_get(a->table[l])->live++;
+    if (l == 0 || !pte_is_table(e))
+        return adopt_leaf(a, l, va, entry);
+    const pfn_t table = pte_pfn(e);
+    const unsigned grants = a->grants[l] & pte_grants(e);
+    if (pfn_nr(table) == pfn_nr(a->space->root)) /* a mirror of the host's */
+        return 0;
+    if (adopt_table(a, l - 1, va, table, grants))
+        (*level)--;
+    return 0;
+}
+
+/* The entry that led to where the walk was, below this level. */
+static void adopt_done(struct adoption *a, unsigned level)
+{
+    struct pte *entry = entry_in(a->table[level], level, a->va[level]);
+    const struct pte e = pte_load(entry);
+    const bool is_user = (pte_grants(e) & VERSO_USER) != 0;
+    if (pte_is_live(e) && level > 0 && pte_is_table(e))
+        pte_store(entry, pte_table(pte_pfn(e), is_user));
+    a->va[level] = extended(
+        paging.top, translated(paging.top, a->va[level] + step_of(level)));
+    a->left[level]--;
+}
+
+static int adopt_tables(struct space *space)
+{
+    struct adoption a = {.space = space};
+    unsigned level = paging.top;
+    int err = 0;
+    (void)adopt_table(
+        &a, level, 0, space->root, VERSO_WRITE | VERSO_USER | VERSO_EXEC);
+    while (err == 0) {
+        const unsigned at = level;
+        if (a.left[level] > 0) {
+            err = adopt_entry(&a, &level);
+            if (level == at)
+                adopt_done(&a, level);
+            continue;
+        }
+        if (level == paging.top)
+            break;
+        adopt_done(&a, ++level);
+    }
+    return err;
+}
+
+/* Nothing of the host's may be in [va, va + pages); nor tables without anything
+ * in them, where the root's entries are to be others. */
+static void adopt_check_free(const struct space *space, vaddr_t va,
+    size_t pages, bool whole, const char *what)
+{
+    for (size_t page = 0; page < pages;) {
+        const vaddr_t at = va + bytes_of(page);
+        struct pte *entry = pte_at(space, paging.top, at);
+        unsigned level = paging.top;
+        if (!whole)
+            level = find_entry(space, at, &entry);
+        VERSO_VERIFY(!pte_is_live(pte_load(entry)),
+            "paging: the host has %#llx at %p, which is to be %s (%p, %zu "
+            "pages)",
+            (unsigned long long)pte_load(entry).raw, (void *)at, what,
+            (void *)va, pages);
+        page += pages_to_end(at, level);
+    }
+}
+
+/* Takes the root that is loaded. */
+static int adopt_root(struct space *space, const struct verso_boot *boot)
+{
+    const size_t mirror_pages = MMU_MIRROR_SLOTS * MMU_LEVEL_PAGES(paging.top);
+    VERSO_VERIFY(mmu_is_on() && MMU_ROOT_FRAMES == 1,
+        "paging: no root of a single frame is loaded that could be adopted "
+        "(paging is %s, roots have %u frames)",
+        mmu_is_on() ? "on" : "off", MMU_ROOT_FRAMES);
+    space->root = mmu_root();
+    space->tables = 0;
+    int err = adopt_tables(space);
+    if (err != 0)
+        return err;
+    adopt_check_free(
+        space, paging.mirror_first, mirror_pages, true, "the mirror");
+    adopt_check_free(space, boot->user_start, boot->user_pages, true, "users'");
+    adopt_check_free(
+        space, boot->heap_start, boot->heap_pages, false, "the heap");
+    return 0;
+}
+
+static bool root_make(struct space *space)
+{
+    space->root = root_take();
+    return !pfn_is_none(space->root);
+}
+
 static void init_from(const struct verso_boot *boot, struct space *space)
 {
     paging.frames = boot->frames;
@@ -2570,6 +2909,10 @@ static void init_from(const struct verso_boot *boot, struct space *space)
         if (l > 1 && paging.large[l])
             paging.has_mirror = false;
     }
+    paging.is_adopted = boot->adopt;
+    paging.alias_first = UINTPTR_MAX;
+    paging.alias_last = 0;
+    paging.cache_types = mmu_cache_init(boot->adopt);
     paging.global = mmu_has_global();
     paging.exec = mmu_enforces_exec();
     paging.kernel_is_tagged = !paging.global;
@@ -2606,8 +2949,7 @@ int verso_i_paging_init(const struct verso_boot *boot)
 {
     struct space *space = &paging.kernel;
     init_from(boot, space);
-    space->root = root_take();
-    if (pfn_is_none(space->root))
+    if (boot->adopt ? adopt_root(space, boot) != 0 : !root_make(space))
         return VERSO_NO_MEMORY;
     for (size_t i = 0; i < boot->fixed_count; i++)
         if (fixed_map(space, &boot->fixed[i]) != 0)
@@ -2618,8 +2960,9 @@ int verso_i_paging_init(const struct verso_boot *boot)
         return VERSO_NO_MEMORY;
     if (paging.has_mirror)
         mirror_hook(space);
-    mmu_cache_init();
     mmu_root_load(space->root);
+    if (boot->adopt) /* what is fixed may be global since */
+        mmu_invalidate_all();
     paging.on = true;
     space->shown = boot->use_direct ? 0 : paging.top;
     paging.table_zone = boot->use_direct ? 0 : VERSO_ZONE_ANY;
@@ -2641,13 +2984,17 @@ static const char *check_entry(
 {
     if (level > 0 && !pte_is_leaf(e, level)) {
         const struct frame *table = frame_find(pte_pfn(e));
-        if (table == NULL || table->state != FRAME_TABLE)
+        if (table != NULL && is_hosts(table) && !pte_is_present(e))
+            return NULL;
+        if (table == NULL || (table->state != FRAME_TABLE && !is_hosts(table)))
             return "paging.2: an entry for a table names a table's frame";
         if (pte_is_global(e))
             return "paging.5: no entry for a table is global";
         return NULL;
     }
     bool global = space->global && (pte_flags(e) & VERSO_USER) == 0;
+    if (paging.is_adopted && !pte_is_own(e))
+        return NULL;
     if (pte_is_present(e) && pte_is_global(e) != global)
         return "paging.9: what is global is the kernel's, if the machine can";
     if (pte_is_present(e) && !is_direct_map(va, pte_pfn(e)) &&
@@ -2695,7 +3042,7 @@ static const char *check_table(
         broken = check_live(va, level, live, table);
     if (broken == NULL && live == 0 &&
         !(level + 1 == paging.top && is_kept(space, va)) &&
-        table != frame_find(space->idle))
+        table != frame_find(space->idle) && !is_hosts(table))
         return "paging.4: no table is empty";
     return broken;
 }
@@ -2775,6 +3122,26 @@ static vaddr_t entry_next(const struct space *space, vaddr_t va, unsigned level,
     return va;
 }
 
+/* Where tables may be found in two places, the second is passed over. */
+static bool is_counted(struct frame *table)
+{
+    if (paging.alias_last == 0)
+        return false;
+    if (table->prev == paging.check_pass)
+        return true;
+    table->prev = paging.check_pass;
+    return false;
+}
+
+/* Is va in a mirror that the host had, which is no table of its own? */
+static bool is_host_mirror(const struct space *space, vaddr_t va)
+{
+    if (!paging.is_adopted || space->is_user || is_mirror(space, va, 1))
+        return false;
+    struct pte e = pte_load(pte_at(space, paging.top, va));
+    return pte_is_table(e) && pfn_nr(pte_pfn(e)) == pfn_nr(space->root);
+}
+
 /* The tables that begin at va, whose walk ends at `level`. */
 static const char *check_tables(
     const struct space *space, vaddr_t va, unsigned level, size_t *tables)
@@ -2783,6 +3150,8 @@ static const char *check_tables(
     for (unsigned l = level; broken == NULL && l < paging.top; l++) {
         if ((va & (step_of(l) * MMU_ENTRIES(l) - 1)) != 0)
             break;
+        if (is_counted(frame_get(table_of(space, l, va))))
+            continue;
         broken = check_table(space, l, va);
         ++*tables;
     }
@@ -2796,6 +3165,8 @@ static vaddr_t skip_others(const struct space *space, vaddr_t va)
         va = skip_hole(space,
             (is_mirror(space, va, 1) ? paging.mirror_last : paging.user_last) +
                 1);
+    else if (is_host_mirror(space, va))
+        va = entry_end(space, va, paging.top);
     return space->is_user && va > paging.user_last ? 0 : va;
 }
 
@@ -2804,6 +3175,7 @@ static const char *check_space(struct space *space)
     size_t tables = ROOT_PAGES;
     vaddr_t va = space->is_user ? paging.user_first : 0;
     const char *broken = check_root(space);
+    paging.check_pass++;
     while (broken == NULL) {
         struct pte *entry;
         vaddr_t own = skip_others(space, va);
@@ -2931,6 +3303,15 @@ void verso_i_paging_report_tables(vaddr_t from)
     vaddr_t va = skip_hole(space, round_down(from, VERSO_PAGE_SIZE));
     do {
         struct pte *entry;
+        if (is_host_mirror(space, va)) {
+            vaddr_t end = entry_end(space, va, paging.top);
+            line_print(&line);
+            line.bytes = 0;
+            verso_print("tables: %08zx-%08zx: a mirror, the host's\n",
+                (size_t)va, (size_t)(end - 1));
+            va = end;
+            continue;
+        }
         unsigned level = find_entry(space, va, &entry);
         struct pte e = pte_load(entry);
         va = round_down(va, step_of(level));

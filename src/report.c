@@ -42,10 +42,11 @@ void verso_report_spaces(void)
 /* An address that the loaded space has areas for. */
 static bool describe_users(const void *address)
 {
+    const vaddr_t va = (vaddr_t)address;
+    if (!verso_i_space_is_users(va))
+        return false;
     const struct area_map *map = verso_i_space_map(verso_space_now());
-    vaddr_t va = (vaddr_t)address;
-    if (!verso_i_space_is_users(va) || map == NULL ||
-        va - map->start >= bytes_of(map->pages))
+    if (map == NULL || va - map->start >= bytes_of(map->pages))
         return false;
     verso_i_area_describe(map, va);
     return true;

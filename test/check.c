@@ -121,7 +121,7 @@ TEST(frame_invariants_are_named_when_a_frame_in_use_is_damaged)
     struct frame *high = frame_at(pfn_nr(pair) + 1);
     struct frame saved[2] = {*low, *high};
     BREAK(low->count, 0, "frame.6");
-    BREAK(low->state, FRAME_TABLE + 1, "frame.6");
+    BREAK(low->state, FRAME_HOST_TABLE + 1, "frame.6");
     BREAK(low->zone, (uint8_t)(low->zone ^ 1), "frame.2");
     low->count = 0;
     BREAK(low->state, FRAME_FREE_TAIL, "frame.1");

@@ -25,7 +25,7 @@ check() {
     fi
 }
 
-[ "$only" != '' ] || echo 1..24
+[ "$only" != '' ] || echo 1..33
 check fixed harness '0 failed' 'a fixed mapping that is in nobodys way is had'
 check fixed-device harness '0 failed' 'so is one of what is no memory'
 check fixed-device paging/what_a_fixed \
@@ -66,6 +66,25 @@ check heap-in-mirror harness '^Bail out! paging: .*0x9fbff000' \
 check users-in-heap harness \
     "^Bail out! paging: users' addresses 0x70000000, 1024 pages, meet the heap 0x70000000, 131072 pages" \
     'addresses for users in the heap are refused'
+check adopt adopt '0 failed' 'tables that somebody else made are adopted'
+check adopt-mirror harness \
+    '^Bail out! paging: the host has 0x[0-9a-f]* at 0x9f800000, which is to be the mirror (0x9f800000, 1024 pages)$' \
+    'a root in which the slot of the mirror is taken is refused'
+check adopt-heap harness \
+    '^Bail out! paging: the host has 0x[0-9a-f]* at 0x70005000, which is to be the heap (0x70000000, 131072 pages)$' \
+    'so is one with a page in the heap'
+check adopt-free harness \
+    "^Bail out! paging: the host's table for 0x9b400000, level 0, in frame 0x4fff: not reserved" \
+    'and one with a table in memory that is handed out'
+check adopt-far harness \
+    "^Bail out! paging: the host's table for 0x9b400000, level 0, in frame 0xff000: .*beyond the array" \
+    'or beyond the frame array'
+check adopt-rights harness \
+    "^Bail out! paging: the host's table in frame 0x[0-9a-f]* is found for 0x9ac00000 at level 0 with rights 0x402, and for 0x9a800000 at level 0 with rights 0x400$" \
+    'and one with a table under different rights'
+check adopt-fixed harness \
+    '^Bail out! paging: fixed mapping there wants frame 0x1000 with flags 0x1 at 0x98100000, where the host has frame 0x1001 with flags 0x1$' \
+    'what the host has mapped otherwise than it says is refused'
 check no-classes harness '^Bail out! alloc: a table of classes with none in it' \
     'a table of classes with none in it is refused'
 check limit paging/a_frame_above \
@@ -110,4 +129,8 @@ check heap-in-hole harness \
     '^Bail out! paging: the heap 0x00007fffffffb000, 131072 pages, is not all addresses$' \
     'a heap that reaches into the hole between the halves is refused'
 grow '' 'so does one with tables of 64-bit entries'
+check adopt adopt '0 failed' 'tables of 64-bit entries are adopted'
+check adopt-levels harness \
+    "^Bail out! paging: the host's table in frame 0x[0-9a-f]* is found for 0x0000648000000000 at level 2 with rights 0x402, and for 0x0000200200000000 at level 0 with rights 0x402$" \
+    'a table at two levels is refused'
 exit $failed

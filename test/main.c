@@ -28,6 +28,7 @@
 #define SUITES(X)                                                              \
     X(harness)                                                                 \
     X(conformance)                                                             \
+    X(adopt)                                                                   \
     X(x86)                                                                     \
     X(um)                                                                      \
     X(util)                                                                    \

@@ -15,6 +15,9 @@ is PAT in a small page), and `tables` does not; so sizes are not compared there.
 It is global there, too; an entry for a table is not. Nor is the right to
 execute compared there: tables do not forbid it, but the entry of the mirror
 does, for all that is below it. With pages of 1 GiB there is no mirror.
+
+Of tables that were adopted it is the host's business what is global, and its
+own mirror is passed over.
 """
 
 import re
@@ -27,6 +30,8 @@ LINE = re.compile(r"tables: ([0-9a-f]+)-([0-9a-f]+) -> ([0-9a-f]+) "
                   r"( no access)?( mirror)?")
 END = re.compile(r"tables: \d+ in use, root at ([0-9a-f]+), "
                  r"(?:no mirror|mirror at 0x([0-9a-f]+))")
+HOST = re.compile(r"tables: ([0-9a-f]+)-([0-9a-f]+): a mirror, the host's")
+TYPE = re.compile(r"tables: frames 0x[0-9a-f]+-0x[0-9a-f]+ are (wt|wc|uc)")
 TLB = re.compile(r"([0-9a-f]{16}): ([0-9a-f]{16}) "
                  r"([X-])([G-])([P-])([D-])([A-])([C-])([T-])([U-])([W-])")
 SMALL = "4K"
@@ -67,6 +72,7 @@ RUNS = {  # words, QEMU's flags, memory, geometry, seeds
         ("direct map", ["accessor=direct"], "", "64M", TWO, (4, 5, 6)),
         ("mirror, no large pages", [], "-cpu qemu32,-pse", "64M", TWO, (7,)),
         ("mirror, nothing global", [], "-cpu qemu32,-pge", "64M", TWO, (8,)),
+        ("mirror, adopted", ["adopt"], "", "64M", TWO, (9,)),
     ],
     "x86pae": [
         ("mirror", [], "", "64M", PAE, (1, 2, 3)),
@@ -82,6 +88,7 @@ RUNS = {  # words, QEMU's flags, memory, geometry, seeds
         ("direct map, five levels, pages of 1 GiB", ["accessor=direct"],
          "-cpu max", "3G", FIVE, (8,)),
         ("mirror, nothing global", [], "-cpu qemu64,-pge", "6G", FOUR, (9,)),
+        ("mirror, adopted", ["adopt"], "", "64M", FOUR, (10,)),
     ],
 }[boot.ARCH]
 TESTS_A_SEED = 2
@@ -102,12 +109,17 @@ def finish(pages, mirror, geometry, has_global):
 
 
 def parse_tables(text, geometry, has_global):
-    """(pages, root, mirror or None, how many pages are large)."""
-    pages, root, mirror = {}, None, None
+    """(pages, root, mirror or None, how many pages are large, the host's
+    mirror)."""
+    pages, root, mirror, host = {}, None, None, range(0)
     for line in text.strip().split("\n"):
         match = LINE.fullmatch(line)
-        if not match and re.match("tables: frames .* are ", line):
-            continue  # a cache type; nothing is mapped by it
+        if TYPE.fullmatch(line):
+            continue
+        if HOST.fullmatch(line):
+            start, last = (int(HOST.match(line).group(i), 16) for i in (1, 2))
+            host = range(start, last)
+            continue
         if not match:
             match = END.match(line)
             if not match:
@@ -130,10 +142,10 @@ def parse_tables(text, geometry, has_global):
                          match.group(8).strip() or "wb")
     large = sum(page[1] != SMALL for page in pages.values())
     finish(pages, mirror, geometry, has_global)
-    return pages, root, mirror, large
+    return pages, root, mirror, large, host
 
 
-def parse_tlb(text, mirror, geometry):
+def parse_tlb(text, mirror, geometry, host):
     pages = {}
     for line in text.strip().split("\n"):
         match = TLB.fullmatch(line.strip())
@@ -141,6 +153,8 @@ def parse_tlb(text, mirror, geometry):
             raise RuntimeError(f"not understood: {line}")
         va, pa = int(match.group(1), 16), int(match.group(2), 16)
         pa &= (1 << 52) - 1  # with PAE it has NX in it
+        if va in host:
+            continue
         cache = {"--": "wb", "-T": "wt", "CT": "uc", "C-": "wc"}[
             match.group(8) + match.group(9)]
         size, execution = SMALL, geometry.execution and match.group(3) == "-"
@@ -175,9 +189,11 @@ def show(page):
 
 
 def compare(tap, machine, what, geometry, has_global):
-    ours, root, mirror, large = parse_tables(machine.command("tables"),
-                                             geometry, has_global)
-    theirs = parse_tlb(machine.ask("info tlb"), mirror, geometry)
+    ours, root, mirror, large, host = parse_tables(machine.command("tables"),
+                                                   geometry, has_global)
+    theirs = parse_tlb(machine.ask("info tlb"), mirror, geometry, host)
+    if has_global is None:
+        theirs = {va: page[:6] for va, page in theirs.items()}
     for va, page in theirs.items():  # it does not tell one size from another
         if page[1] == geometry.large and ours.get(va, page)[1] == "1024M":
             theirs[va] = (page[0], "1024M", *page[2:])
@@ -193,7 +209,7 @@ def compare(tap, machine, what, geometry, has_global):
 
 def one_run(tap, archive, name, words, flags, memory, geometry, seeds):
     machine = boot.Machine("oracle", words, archive, flags, memory)
-    has_global = "-pge" not in flags
+    has_global = None if "adopt" in words else "-pge" not in flags
     try:
         machine.read()
         for seed in seeds:

@@ -96,8 +96,17 @@ static inline bool mmu_has_invalidate_id(void)
 }
 
 /* All cache types are only compared. */
-static inline void mmu_cache_init(void)
+static inline unsigned mmu_cache_init(bool keep)
 {
+    (void)keep;
+    return 0xf;
+}
+
+/* The types with the PAT bit are those without it. */
+static inline bool mmu_pat_fold(struct pte *e, unsigned level)
+{
+    e->raw &= ~(pte_raw_t)(level == 0 ? PTE_PS : PTE_PAT_LARGE);
+    return true;
 }
 
 static inline void mmu_root_load(pfn_t root)

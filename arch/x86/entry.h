@@ -18,6 +18,9 @@
  * PCD alone for uncached. So no leaf needs its PAT bit, which is bit 7 at level
  * 0 and bit 12 above, and would have to move when a page is split.
  *
+ * Entries that somebody else made, and that were adopted, have X and E as ours,
+ * but not K. Bits 9 to 11 are ours alone.
+ *
  * No table entry has bit 8: the same word is read as a leaf through the
  * mirror, where it would mean "global"; nor bit 7.
  */
@@ -47,18 +50,19 @@ struct pte {
     pte_raw_t raw;
 };
 
-#define PTE_P   0x001u
-#define PTE_W   0x002u
-#define PTE_U   0x004u
-#define PTE_PWT 0x008u
-#define PTE_PCD 0x010u
-#define PTE_A   0x020u
-#define PTE_D   0x040u
-#define PTE_PS  0x080u
-#define PTE_G   0x100u
-#define PTE_K   0x200u
-#define PTE_X   0x400u
-#define PTE_E   0x800u
+#define PTE_P         0x001u
+#define PTE_W         0x002u
+#define PTE_U         0x004u
+#define PTE_PWT       0x008u
+#define PTE_PCD       0x010u
+#define PTE_A         0x020u
+#define PTE_D         0x040u
+#define PTE_PS        0x080u
+#define PTE_G         0x100u
+#define PTE_K         0x200u
+#define PTE_X         0x400u
+#define PTE_E         0x800u
+#define PTE_PAT_LARGE 0x1000u /* others' large pages; at level 0 it is PS */
 
 static inline bool pte_is_live(struct pte e)
 {
@@ -150,6 +154,41 @@ static inline struct pte pte_with_rights(struct pte e, pte_raw_t bits)
 {
     const pte_raw_t changed = PTE_RIGHTS | PTE_X | PTE_E | PTE_NX | PTE_G;
     return (struct pte){(e.raw & (bits | ~changed)) | (bits & changed)};
+}
+
+/* ---- entries that somebody else made ---- */
+
+/* Did we make this live entry? */
+static inline bool pte_is_own(struct pte e)
+{
+    return (e.raw & PTE_K) != 0;
+}
+
+/* Of an entry for a table: what it leaves to the pages below it, of
+ * VERSO_WRITE, VERSO_USER and VERSO_EXEC. */
+static inline unsigned pte_grants(struct pte e)
+{
+    return ((unsigned)e.raw & (VERSO_WRITE | VERSO_USER)) |
+           ((e.raw & PTE_NX) == 0 ? VERSO_EXEC : 0);
+}
+
+/* A present leaf with the rights that it really has below entries that grant
+ * only so much, and these declared. Where nothing can forbid execution, what is
+ * not writable is taken for code. */
+static inline struct pte pte_adopted(struct pte e, unsigned grants)
+{
+    pte_raw_t raw = e.raw & ~(pte_raw_t)(PTE_K | PTE_X | PTE_E);
+    if ((grants & VERSO_WRITE) == 0)
+        raw &= ~(pte_raw_t)PTE_W;
+    if ((grants & VERSO_USER) == 0)
+        raw &= ~(pte_raw_t)PTE_U;
+    if ((grants & VERSO_EXEC) == 0)
+        raw |= PTE_NX;
+    if (PTE_NX != 0 ? (raw & PTE_NX) == 0 : (raw & PTE_W) == 0)
+        raw |= PTE_X;
+    if ((raw & PTE_X) != 0 && (raw & PTE_W) != 0)
+        raw |= PTE_E;
+    return (struct pte){raw};
 }
 
 /* The part number `index` of a large leaf, as a leaf one level down. Accessed

@@ -25,6 +25,11 @@
 #define X86_CR0_NW   0x20000000u
 #define X86_PAT      0x00000277u /* IA32_PAT */
 #define X86_PAT_OURS 0x00010406u /* its low half: WB, WT, WC, UC */
+#define X86_PAT_UC   0u          /* types in it (table 11-10) */
+#define X86_PAT_WC   1u
+#define X86_PAT_WT   4u
+#define X86_PAT_WB   6u
+#define X86_PAT_UC_  7u
 
 #define X86_CPUID_PSE 0x00000008u /* CPUID 1, EDX */
 #define X86_CPUID_PGE 0x00002000u
@@ -226,16 +231,53 @@ static inline void x86_pat_set(uint64_t pat)
     x86_cr0_set(cr0);
 }
 
-/* Sees to it that PCD alone means write-combining, where the machine can. The
- * upper half of the table is for entries with a PAT bit, which we have not. Of
- * every CPU, once, before it loads a root of ours. */
-static inline void mmu_cache_init(void)
+/* A type in the page attribute table; without one it is as after reset. */
+static inline unsigned x86_pat_type(unsigned index)
 {
-    if ((x86_features(1) & X86_CPUID_PAT) == 0)
-        return;
-    const uint64_t pat = x86_msr(X86_PAT);
-    if ((uint32_t)pat != X86_PAT_OURS)
-        x86_pat_set((pat & 0xffffffff00000000u) | X86_PAT_OURS);
+    const uint64_t reset = 0x0007040600070406u;
+    const bool has = (x86_features(1) & X86_CPUID_PAT) != 0;
+    return (unsigned)((has ? x86_msr(X86_PAT) : reset) >> 8 * index) & 7;
+}
+
+/*
+ * Sees to it that PCD alone means write-combining, where the machine can. The
+ * upper half of the table is for entries with a PAT bit, which we have not. Of
+ * every CPU, once, before it loads a root of ours. With `keep`, entries that
+ * somebody else made are in use, and the table stays.
+ *
+ * Returns which types entries can say: a bit for each VERSO_CACHE_* >>
+ * VERSO_CACHE_SHIFT. Uncached will do where a weaker type is meant.
+ */
+static inline unsigned mmu_cache_init(bool keep)
+{
+    if (!keep && (x86_features(1) & X86_CPUID_PAT) != 0) {
+        const uint64_t pat = x86_msr(X86_PAT);
+        if ((uint32_t)pat != X86_PAT_OURS)
+            x86_pat_set((pat & 0xffffffff00000000u) | X86_PAT_OURS);
+    }
+    const unsigned wt = x86_pat_type(1), wc = x86_pat_type(2);
+    return (x86_pat_type(0) == X86_PAT_WB ? 1u : 0) |
+           (wt == X86_PAT_WT || wt == X86_PAT_UC || wt == X86_PAT_UC_ ? 2u
+                                                                      : 0) |
+           (wc == X86_PAT_WC || wc == X86_PAT_UC || wc == X86_PAT_UC_ ? 4u
+                                                                      : 0) |
+           (x86_pat_type(3) == X86_PAT_UC ? 8u : 0);
+}
+
+/* A leaf that somebody else made, without a PAT bit and of the same type.
+ * False: there is none. */
+static inline bool mmu_pat_fold(struct pte *e, unsigned level)
+{
+    const pte_raw_t bit = level == 0 ? PTE_PS : PTE_PAT_LARGE;
+    const unsigned low = (unsigned)(e->raw & PTE_CACHE) / PTE_PWT;
+    if ((e->raw & bit) == 0)
+        return true;
+    for (unsigned i = 0; i < 4; i++)
+        if (x86_pat_type(low ^ i) == x86_pat_type(4 + low)) {
+            e->raw = (e->raw & ~(bit | PTE_CACHE)) | (low ^ i) * PTE_PWT;
+            return true;
+        }
+    return false;
 }
 
 /* Can this CPU forbid execution? Asked once, as the above. */

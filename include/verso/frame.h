@@ -27,6 +27,8 @@ enum frame_state {
     FRAME_STOCK,        /* free, in the order-0 stock */
     FRAME_USED,         /* handed out; count owners */
     FRAME_TABLE,        /* handed out to paging, holds a table */
+    FRAME_HOST_TABLE,   /* never to be handed out, holds a table that paging
+                           has adopted */
 };
 
 /*

@@ -51,6 +51,16 @@ struct verso_boot {
     const struct verso_fixed *fixed;
     size_t fixed_count;
     unsigned mirror_slot; /* entry of the root; 0: the port's default */
+    /*
+     * Paging is on, and the root that is loaded is kept, with all that it maps:
+     * Verso hooks its own entries into it. `fixed` then says what is mapped
+     * already, in part or as a whole, and may be empty; what it says becomes
+     * Verso's. The tables lie in reserved frames of the array, reachable at
+     * pa + direct_offset when verso_init() is called, as those made during
+     * init; they are never freed. Mirror, heap, window and users' addresses
+     * must be empty.
+     */
+    bool adopt;
     /* Physical memory [0, direct_bytes) stays accessible at pa +
      * direct_offset for good (part of `fixed`): used to clear pages, and,
      * with use_direct, to reach the tables instead of the mirror (then every

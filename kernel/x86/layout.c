@@ -24,7 +24,7 @@ uint64_t page_down(uint64_t pa)
     return pa & ~(uint64_t)(VERSO_PAGE_SIZE - 1);
 }
 
-static void layout_reserve(uint64_t start, uint64_t end)
+void layout_reserve(uint64_t start, uint64_t end)
 {
     if (layout.reserved_count == RESERVED_MAX)
         verso_panic("boot: more than %d reserved ranges", RESERVED_MAX);

@@ -31,11 +31,34 @@ TEST(the_machine_takes_each_cache_type_for_what_it_is_called)
         {VERSO_CACHE_WC, PAT_WC}, {VERSO_CACHE_UC, PAT_UC}};
     if (x86_pat_at_start == 0)
         SKIP("this CPU has no page attribute table");
+    if (machine_boot()->adopt)
+        SKIP("the host's entries are in use");
     const uint64_t pat = read_msr(X86_MSR_PAT);
     for (size_t i = 0; i < ARRAY_COUNT(want); i++)
         CHECK_EQ(
             pat >> 8 * (want[i].flags >> VERSO_CACHE_SHIFT) & 7, want[i].type);
     CHECK(pat >> 32 == x86_pat_at_start >> 32);
+}
+
+/* What the host's entries mean is not changed; a type that they cannot say is
+ * not to be had (the word adopt=pat). */
+TEST(the_hosts_cache_types_stay_and_those_it_has_not_are_refused)
+{
+    size_t pages;
+    if (x86_pat_at_start == 0 || !machine_boot()->adopt)
+        SKIP("no page attribute table, or one of Verso's");
+    const vaddr_t va = test_window(&pages);
+    const uint64_t pat = read_msr(X86_MSR_PAT);
+    const uint64_t wt = pat >> 8 & 7;
+    const pfn_t pfn = verso_frame_alloc1(VERSO_ZONE_ANY);
+    CHECK(pat == x86_pat_of_host());
+    if (!CHECK(!pfn_is_none(pfn)))
+        return;
+    verso_frame_set_cache(pfn, VERSO_CACHE_WT);
+    CHECK_EQ(verso_map(va, pfn, 1, VERSO_RW | VERSO_CACHE_WT),
+        wt == PAT_WT ? VERSO_OK : VERSO_DENIED);
+    CHECK_OK(verso_unmap(va, 1));
+    verso_frame_free1(pfn);
 }
 
 TEST(the_caches_are_on)
@@ -44,4 +67,5 @@ TEST(the_caches_are_on)
 }
 
 SUITE(x86, the_machine_takes_each_cache_type_for_what_it_is_called,
+    the_hosts_cache_types_stay_and_those_it_has_not_are_refused,
     the_caches_are_on);

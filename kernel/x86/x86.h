@@ -165,11 +165,24 @@ extern struct verso_boot layout;
 uint64_t page_up(uint64_t pa);
 uint64_t page_down(uint64_t pa);
 uint64_t layout_image_end(void);
+void layout_reserve(uint64_t start, uint64_t end);
 void layout_reserve_all(void);
 void layout_fix(
     vaddr_t va, uint64_t start, uint64_t end, unsigned flags, const char *name);
 void layout_fix_image(void);
 void layout_fix_low(uint64_t devices);
+
+/* adopt.c: where a kernel that Verso is started in has things of its own, and
+ * where Verso then has its mirror. */
+struct layout_host {
+    unsigned levels;
+    vaddr_t extra, later;
+    unsigned own_slot, self_slot, mirror_slot;
+};
+bool layout_is_adopted(void);
+uint64_t x86_pat_of_host(void); /* the page attribute table it has set */
+void layout_adopt_reserve(void);
+void layout_adopt(const struct layout_host *place);
 
 /* addresses.c */
 const char *x86_kind(void); /* "x86, 32-bit, two levels" */

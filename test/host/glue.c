@@ -31,6 +31,7 @@
 #include "../../kernel/machine.h"
 #include "../../kernel/um/probe.h"
 #include "../test.h"
+#include "../adopt.h"
 #include "glue.h"
 #include "hooks.h"
 
@@ -47,7 +48,15 @@
 #define USER_START    0x90000000u
 #define USER_BYTES    0x08000000u
 #endif
-#define HEAP_PAGES (512u << 20 >> VERSO_PAGE_SHIFT)
+#ifdef __x86_64__
+#define ADOPT_EXTRA (um_window() + 0x200000000u)
+#define ADOPT_SELF  200u
+#else
+#define ADOPT_EXTRA (um_window() + 0x3a000000u)
+#define ADOPT_SELF  300u
+#endif
+#define ADOPT_FIXED_VA (PAGING_WINDOW + 0x100000u)
+#define HEAP_PAGES     (512u << 20 >> VERSO_PAGE_SHIFT)
 
 /* A part of the library without areas has no faults of its own. */
 extern __typeof__(verso_fault) verso_fault __attribute__((weak));
@@ -59,6 +68,8 @@ static struct {
     struct verso_range map[1];
     struct verso_fixed fixed[VERSO_CACHE_RANGES + 1];
     bool in_interrupt, quiet;
+    struct verso_range pool; /* adopt.c's tables: */
+    uint32_t pool_start, pool_pages;
     size_t ram_bytes;
     char *captured; /* NULL: what is printed goes to stdout */
     size_t captured_room;
@@ -155,8 +166,8 @@ void machine_panic(const char *message)
 void machine_mirror(struct machine_mirror *mirror)
 {
     const unsigned top = um_levels() - 1;
-    const vaddr_t slot = um_mirror_slot();
-    *mirror = (struct machine_mirror){.slot = um_mirror_slot()};
+    const vaddr_t slot = host.boot.mirror_slot;
+    *mirror = (struct machine_mirror){.slot = host.boot.mirror_slot};
     if (um_levels() > UM_LEVELS)
         return;
     mirror->tables = slot << um_shift(top);
@@ -260,7 +271,8 @@ static void on_machine_check(const char *what, uintptr_t va)
 static bool is_table(uint32_t pfn)
 {
     return pfn < host.boot.frame_count &&
-           host.boot.frames[pfn].state == FRAME_TABLE;
+           (host.boot.frames[pfn].state == FRAME_TABLE ||
+               pfn - host.pool_start < host.pool_pages);
 }
 
 bool test_use_is_random(void)
@@ -352,7 +364,6 @@ static void boot_fill(size_t ram_bytes, bool direct)
         bail_out("no room for the frame array");
     /* as RAM is: full of something */
     memset(boot->frames, 0xa5, boot->frame_count * sizeof(struct frame));
-    boot_close(boot, ram_bytes);
 }
 
 /* What host-boot.t wants to be refused, or to work. */
@@ -419,6 +430,56 @@ static void boot_spoil(const char *how, size_t ram_bytes)
     if (strcmp(how, "limit") == 0)
         for (unsigned z = 1; z < VERSO_ZONES; z++)
             boot->zone_limit[z] = UM_RAM_START + ram_bytes / 8 * (4 + z);
+}
+
+/* Starts Verso on tables that are there: adopt.c. The mirror is where it would
+ * be anyway, or, for want of other windows, next to it. */
+static void boot_adopt(const char *how, size_t ram_bytes)
+{
+    static const struct {
+        const char *how;
+        enum adopt_mistake mistake;
+    } starts[] = {{"adopt", ADOPT_RIGHT}, {"adopt-mirror", ADOPT_MIRROR_TAKEN},
+        {"adopt-heap", ADOPT_HEAP_TAKEN}, {"adopt-free", ADOPT_TABLE_FREE},
+        {"adopt-far", ADOPT_TABLE_FAR}, {"adopt-levels", ADOPT_TWO_LEVELS},
+        {"adopt-rights", ADOPT_TWO_RIGHTS}, {"adopt-fixed", ADOPT_FIXED}};
+    struct verso_boot *boot = &host.boot;
+    struct adopt_host made = {.boot = boot,
+        .pages = 64,
+        .free = UM_RAM_START + ram_bytes - VERSO_PAGE_SIZE,
+        .levels = um_levels(),
+        .large = um_has_large(1),
+        .huge = um_has_large(2),
+        .extra = ADOPT_EXTRA,
+        .self_slot = ADOPT_SELF,
+        .skip = "later"};
+    size_t i = 0;
+    while (i < sizeof(starts) / sizeof(starts[0]) &&
+           strcmp(starts[i].how, how) != 0)
+        i++;
+    if (i == sizeof(starts) / sizeof(starts[0]))
+        return;
+    made.mistake = starts[i].mistake;
+    made.pool = boot->frames_pa;
+    host.pool_start = (uint32_t)(made.pool >> VERSO_PAGE_SHIFT);
+    host.pool_pages = (uint32_t)made.pages;
+    host.pool =
+        (struct verso_range){made.pool, made.pages * VERSO_PAGE_SIZE, false};
+    boot->reserved = &host.pool;
+    boot->reserved_count = 1;
+    if (sizeof(vaddr_t) == 4) {
+        made.own_slot = boot->mirror_slot;
+        boot->mirror_slot--;
+    }
+    for (unsigned f = 0; f < 2; f++)
+        host.fixed[f] = (struct verso_fixed){
+            ADOPT_FIXED_VA + f * 16 * VERSO_PAGE_SIZE, made.pool,
+            16 * VERSO_PAGE_SIZE, VERSO_READ, f == 0 ? "there" : "later"};
+    boot->fixed = host.fixed;
+    boot->fixed_count = 2;
+    if (verso_frame_place(boot, UM_RAM_START) != 0)
+        bail_out("no room for the frame array");
+    um_root_load(adopt_make(&made));
 }
 
 /* A kernel that goes wrong early asks before there is anything to tell. */
@@ -495,6 +556,8 @@ void glue_start(void)
     boot_spoil(option("BOOT", ""), host.ram_bytes);
     if (strcmp(option("BOOT", ""), "early") == 0)
         ask_early();
+    boot_adopt(option("BOOT", ""), host.ram_bytes);
+    boot_close(&host.boot, host.ram_bytes);
     int err = verso_init(&host.boot);
     if (err != 0)
         bail_out(verso_err_name(err));

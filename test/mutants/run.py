@@ -46,6 +46,7 @@ CONFIGURATIONS = {
     "small": (UM, {"LARGE": "0", "MEM": "8M"}),
     "odd": (UM, {"MEM": "9212K"}), # zones meet within a large block
     "fixed": (UM, {"BOOT": "fixed"}),
+    "adopt": (UM, {"BOOT": "adopt"}), # tables that somebody else made
     "unkind": (UM, {"UM": "speculate=1,pdecache=1,fragment=1,adrandom=1,seed=7"}),
     "64": (UM_64, {}), # four levels
     "noinvpcid": (UM_64, {"UM": "noinvpcid=1"}),

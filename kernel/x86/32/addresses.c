@@ -34,10 +34,18 @@
 #define HEAP_END     TABLES_LIMIT
 #define WINDOW       0xa0000u
 #define WINDOW_END   0xb0000u
+#define HOST_EXTRA   0xfb800000u  /* 16 slots: with `adopt`, the host's */
 #define ZONE_0_END   0x1000000u   /* what ISA devices reach */
 #define ZONE_1_END   0x100000000u /* what CR3 reaches */
 #define DIRECT_MAX   0x40000000u  /* 1 GiB */
 #define IDENTITY_MAX USER_START
+
+static const struct layout_host host = {.levels = 2,
+    .extra = HOST_EXTRA,
+    .later = HOST_EXTRA + (6u << 22),
+    .own_slot = 1022,
+    .self_slot = HOST_EXTRA / (1u << 22) + 12,
+    .mirror_slot = HOST_EXTRA / (1u << 22) + 14};
 
 /* Identity: [start, end), which may be empty. */
 static void identity_fix(
@@ -104,20 +112,26 @@ void machine_layout(void)
     layout.use_direct = accessor != NULL && accessor[0] == 'd';
     if (verso_frame_place(&layout, page_up(layout_image_end())) != VERSO_OK)
         verso_panic("boot: no room in RAM for the frame array");
+    layout_adopt_reserve();
 
     uint64_t identity_end = layout_identity_end();
     if (identity_end > IDENTITY_MAX)
         verso_panic("boot: the frame array ends at 0x%llx, above 0x%x",
             (unsigned long long)identity_end, IDENTITY_MAX);
     layout_fix_all(identity_end);
-    layout.zone_limit[0] = layout.use_direct ? identity_end : ZONE_0_END;
+    /* what tables are made of at start must be mapped, if paging is on */
+    layout.zone_limit[0] =
+        layout.use_direct || layout_is_adopted() ? identity_end : ZONE_0_END;
     layout.zone_limit[1] = ZONE_1_END;
     layout.direct_bytes = identity_end;
     layout.window = WINDOW;
     layout.user_start = USER_START;
     layout.user_pages = (OWN_WINDOW - USER_START) >> VERSO_PAGE_SHIFT;
     layout.heap_start = HEAP_START;
-    layout.heap_pages = (HEAP_END - HEAP_START) >> VERSO_PAGE_SHIFT;
+    layout.heap_pages =
+        ((layout_is_adopted() ? HOST_EXTRA : HEAP_END) - HEAP_START) >>
+        VERSO_PAGE_SHIFT;
+    layout_adopt(&host);
 }
 
 void machine_started(void)

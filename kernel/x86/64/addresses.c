@@ -29,6 +29,7 @@
 #define OWN_WINDOW  0xffffe00000000000u
 #define TEST_WINDOW 0xffffe08000000000u
 #define HEAP_START  0xffffe10000000000u
+#define HOST_EXTRA  0xfffff50000000000u /* with `adopt`, the host's */
 #define HEAP_STEP   0x0000008000000000u /* 512 GiB: what one table covers */
 #define HEAP_STEPS  32u                 /* 16 TiB at the most */
 #define RAM_A_STEP  0x0000000001000000u /* for each 16 MiB of RAM a step */
@@ -112,6 +113,12 @@ static uint64_t heap_bytes(void)
 
 void machine_layout(void)
 {
+    const struct layout_host host = {.levels = has_five_levels() ? 5 : 4,
+        .extra = HOST_EXTRA,
+        .later = HOST_EXTRA + (6u << 21),
+        .own_slot = 510,
+        .self_slot = has_five_levels() ? 300 : 495,
+        .mirror_slot = has_five_levels() ? 310 : 500};
     const char *accessor = machine_option("accessor");
     layout.map = loader_map(&layout.map_count);
     layout_reserve_all();
@@ -119,6 +126,7 @@ void machine_layout(void)
     layout.direct_offset = X86_PHYSICAL;
     if (verso_frame_place(&layout, page_up(layout_image_end())) != VERSO_OK)
         verso_panic("boot: no room in RAM for the frame array");
+    layout_adopt_reserve();
     const uint64_t frames_end =
         layout.frames_pa + (uint64_t)layout.frame_count * sizeof(struct frame);
     layout_fix_low(X86_LOW_END);
@@ -134,6 +142,7 @@ void machine_layout(void)
     layout.user_pages = user_bytes() >> VERSO_PAGE_SHIFT;
     layout.heap_start = HEAP_START;
     layout.heap_pages = heap_bytes() >> VERSO_PAGE_SHIFT;
+    layout_adopt(&host);
 }
 
 void machine_started(void)
