@@ -2531,8 +2531,8 @@ static void fixed_adopt(const struct verso_fixed *fixed, vaddr_t va,
 {
     const unsigned told = VERSO_READ | VERSO_WRITE | VERSO_USER |
                           VERSO_CACHE_MASK |
-                          (MMU_EXEC_ENFORCED ? VERSO_EXEC : 0);
-    const pte_raw_t bits = pte_bits(level, fixed->flags, paging.global);
+                          (exec_is_enforced() ? VERSO_EXEC : 0);
+    const pte_raw_t bits = known(pte_bits(level, fixed->flags, paging.global));
     const vaddr_t start = round_down(va, step_of(level));
     struct pte e = pte_load(entry), want = pte_leaf(PFN_NONE, bits);
     const uint32_t wanted =
@@ -2781,8 +2781,8 @@ static int adopt_leaf(
             (void *)va, (unsigned long long)old.raw);
         /* so that it is not 0 without rights */
         if (pfn_is_none(pte_pfn(new)) && level == 0)
-            new =
-                pte_made_ours(new, pte_bits(0, pte_flags(new), paging.global));
+            new = pte_made_ours(
+                new, known(pte_bits(0, pte_flags(new), paging.global)));
     } while (!pte_replace(entry, &old, new));
     if ((pte_flags(new) & VERSO_CACHE_MASK) != 0)
         adopt_cache(pte_pfn(new), MMU_LEVEL_PAGES(level), pte_flags(new));
