@@ -841,6 +841,7 @@ static NO_INLINE uint32_t take_wanted(
 {
     if (request->pages > map->pages)
         return NODE_NONE;
+    (void)limbo_pop(map, LIMBO_BATCH);
     struct want want = want_of(request);
     return take_range(map, &want);
 }
