@@ -361,14 +361,6 @@ ALWAYS_INLINE bool is_address(unsigned top, vaddr_t va)
     return unused_bits(top) == 0 || va == extended(top, va);
 }
 
-/* The same, with constants, of a space's. */
-ALWAYS_INLINE bool is_address_of(const struct space *space, vaddr_t va)
-{
-    if (likely(top_of(space) == MMU_LEVELS_MIN - 1))
-        return is_address(MMU_LEVELS_MIN - 1, va);
-    return is_address(MMU_LEVELS_MAX - 1, va);
-}
-
 /* Are all pages of a range addresses? The hole is not in the middle, either. */
 ALWAYS_INLINE bool are_addresses(unsigned top, vaddr_t va, vaddr_t last)
 {
@@ -1642,8 +1634,8 @@ int verso_i_paging_map_chain(
         return map_chain_other(space, va, pages, first, flags);
     }
     table->live = (uint16_t)pages;
-    (void)chain_store(p.entry, pages, first, pte_bits(0, flags, space->global),
-        va >> VERSO_PAGE_SHIFT);
+    (void)chain_store(p.entry, pages, first,
+        known(pte_bits(0, flags, space->global)), va >> VERSO_PAGE_SHIFT);
     lock_drop(&space->lock);
     return 0;
 }
@@ -2539,8 +2531,8 @@ static void fixed_adopt(const struct verso_fixed *fixed, vaddr_t va,
 {
     const unsigned told = VERSO_READ | VERSO_WRITE | VERSO_USER |
                           VERSO_CACHE_MASK |
-                          (MMU_EXEC_ENFORCED ? VERSO_EXEC : 0);
-    const pte_raw_t bits = pte_bits(level, fixed->flags, paging.global);
+                          (exec_is_enforced() ? VERSO_EXEC : 0);
+    const pte_raw_t bits = known(pte_bits(level, fixed->flags, paging.global));
     const vaddr_t start = round_down(va, step_of(level));
     struct pte e = pte_load(entry), want = pte_leaf(PFN_NONE, bits);
     const uint32_t wanted =
@@ -2789,8 +2781,8 @@ static int adopt_leaf(
             (void *)va, (unsigned long long)old.raw);
         /* so that it is not 0 without rights */
         if (pfn_is_none(pte_pfn(new)) && level == 0)
-            new =
-                pte_made_ours(new, pte_bits(0, pte_flags(new), paging.global));
+            new = pte_made_ours(
+                new, known(pte_bits(0, pte_flags(new), paging.global)));
     } while (!pte_replace(entry, &old, new));
     if ((pte_flags(new) & VERSO_CACHE_MASK) != 0)
         adopt_cache(pte_pfn(new), MMU_LEVEL_PAGES(level), pte_flags(new));

@@ -113,9 +113,9 @@ extern size_t test_audit(void) __attribute__((weak));
  * NULL. */
 extern size_t test_stores(void) __attribute__((weak));
 
-/* Supplied where the machine can (um); else NULL. From now on an interrupt comes
- * wherever one may, before and after each store of an entry at least, and calls
- * this; NULL: none comes. */
+/* Supplied where the machine can (um); else NULL. From now on an interrupt
+ * comes wherever one may, before and after each store of an entry at least, and
+ * calls this; NULL: none comes. */
 extern void test_interrupt(void (*handler)(void)) __attribute__((weak));
 
 /* Supplied where what is printed can be had back (um); else NULL. From now on

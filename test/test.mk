@@ -3,8 +3,8 @@
 # Included by the Makefile: what the tests need beside the kernel. The suites
 # run twice over, in QEMU (build/x86/verso-test.elf) and as a Linux process on
 # the simulated machine of arch/um, under ASan and UBSan: build/um/verso-test with
-# 32-bit tables, build/um/64/verso-test with 64-bit ones, and both again as clang
-# compiles them.
+# 32-bit tables, build/um/pae/verso-test with those of PAE, build/um/64/verso-test
+# with 64-bit ones, and all again as clang compiles them.
 
 # Calls that can run out of memory, led through test/inject.c by the linker.
 WRAPS := verso_frame_alloc1 verso_frame_alloc verso_frame_alloc_run \
@@ -16,7 +16,8 @@ UM_HOOKS := -DVERSO_HOOKS_HEADER='"hooks.h"' -Itest/host
 UM_WRAPS := $(WRAPS) verso_back_release verso_frame_free_bulk
 UM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
-UM_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude -Iarch/um
+UM_COMMON := -std=c17 -O1 -g -fno-pie $(UM_SANITIZE) $(WARN) -Iinclude -Iarch/um \
+	-DUM_INTERRUPTS=1
 # The library is compiled as for a kernel, but for the sanitizers.
 UM_LIB_FLAGS  := $(UM_COMMON) $(UM_HOOKS) -ffreestanding $(HAS_all)
 UM_TEST_FLAGS := $(UM_COMMON) $(UM_HOOKS) -ffreestanding -Isrc -Ikernel -Itest
@@ -62,10 +63,11 @@ $(eval $(call um_suites,$(UM_DIR)/64,64,$(CC)))
 $(eval $(call um_suites,$(UM_DIR)/pae,32,$(CC),-DUM_PAE=1))
 $(eval $(call um_suites,$(UM_DIR)/clang-32,32,clang))
 $(eval $(call um_suites,$(UM_DIR)/clang-64,64,clang))
+$(eval $(call um_suites,$(UM_DIR)/clang-pae,32,clang,-DUM_PAE=1))
 
 
 .PHONY: um
-um: $(UM_DIR)/verso-test $(UM_DIR)/64/verso-test
+um: $(UM_DIR)/verso-test $(UM_DIR)/64/verso-test $(UM_DIR)/pae/verso-test
 
 # ---- that machine alone, and somebody else's page tables on it ----
 #

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h of the port: one simulated CPU, interrupted only where a test asks for
- * it (um_interrupt); or, with -DCPU_COUNT_MAX=2u, the machine's CPUs
- * (machine/cpus.c), to which each of these is a point where another may have
- * its turn.
+ * cpu.h of the port: one simulated CPU, which nothing interrupts; with
+ * -DUM_INTERRUPTS=1, only where a test asks for it (um_interrupt); or, with
+ * -DCPU_COUNT_MAX=2u, the machine's CPUs (machine/cpus.c), to which each of
+ * these is a point where another may have its turn. The first needs no
+ * machine: the heap alone is built so, for any process.
  */
 #ifndef VERSO_ARCH_CPU_H
 #define VERSO_ARCH_CPU_H
@@ -13,6 +14,12 @@
 #ifndef CPU_COUNT_MAX
 #define CPU_COUNT_MAX 1u
 #endif
+
+#ifndef UM_INTERRUPTS
+#define UM_INTERRUPTS (CPU_COUNT_MAX > 1)
+#endif
+
+#if UM_INTERRUPTS
 
 #include "machine/um.h"
 
@@ -25,6 +32,20 @@ static inline void cpu_irq_restore(uintptr_t flags)
 {
     um_irq_restore(flags);
 }
+
+#else
+
+static inline uintptr_t cpu_irq_save(void)
+{
+    return 0;
+}
+
+static inline void cpu_irq_restore(uintptr_t flags)
+{
+    (void)flags;
+}
+
+#endif
 
 #if CPU_COUNT_MAX > 1
 

@@ -36,11 +36,12 @@ VERSO_MUST_CHECK int verso_space_destroy(struct space *space);
 
 /*
  * Areas of a space, as those of area.h in the kernel's: VERSO_USER is added to
- * their rights, and pages are cleared unless VERSO_AREA_UNZEROED (whose contents
- * leak to users) says otherwise. What would panic there is a code here, for it may be what a
- * user asked for: BAD_ARG: the request makes no sense; EXISTS: `fixed` is in
- * use; ABSENT: no area begins there. Otherwise codes and effects are area.h's.
- * Two calls that free or change one area at the same time are a mistake.
+ * their rights, and pages are cleared unless VERSO_AREA_UNZEROED (whose
+ * contents leak to users) says otherwise. What would panic there is a code
+ * here, for it may be what a user asked for: BAD_ARG: the request makes no
+ * sense; EXISTS: `fixed` is in use; ABSENT: no area begins there. Otherwise
+ * codes and effects are area.h's. Two calls that free or change one area at the
+ * same time are a mistake.
  */
 VERSO_MUST_CHECK int verso_space_area_alloc(
     struct space *space, const struct verso_area_request *request, vaddr_t *va);

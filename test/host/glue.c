@@ -366,10 +366,9 @@ static void boot_fill(size_t ram_bytes, bool direct)
     memset(boot->frames, 0xa5, boot->frame_count * sizeof(struct frame));
 }
 
-/* What host-boot.t wants to be refused, or to work. */
-static void boot_spoil(const char *how, size_t ram_bytes)
+/* What host-boot.t wants to be refused, or to work: of fixed mappings, */
+static void boot_spoil_fixed(const char *how, size_t ram_bytes)
 {
-    static const uint32_t no_classes[1];
     struct verso_boot *boot = &host.boot;
     host.fixed[0] = (struct verso_fixed){um_window() - 0x10000000u,
         UM_RAM_START, 16 * VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "odd"};
@@ -408,6 +407,14 @@ static void boot_spoil(const char *how, size_t ram_bytes)
             VERSO_PAGE_SIZE, VERSO_RW | VERSO_CACHE_UC, "even"};
         boot->fixed_count = 2;
     }
+}
+
+/* and of the rest. */
+static void boot_spoil(const char *how, size_t ram_bytes)
+{
+    static const uint32_t no_classes[1];
+    struct verso_boot *boot = &host.boot;
+    boot_spoil_fixed(how, ram_bytes);
     if (strcmp(how, "window-in-heap") == 0)
         boot->window = HEAP_START + 5 * VERSO_PAGE_SIZE;
     if (strcmp(how, "no-window") == 0)

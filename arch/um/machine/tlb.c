@@ -418,10 +418,11 @@ static um_entry_t limited(um_entry_t entry, um_entry_t above)
 
 um_phys_t um_root_of(um_phys_t root, uintptr_t va)
 {
-    if (UM_STARTS == 1)
+    const unsigned shift = UM_STARTS > 1 ? um_shift(UM_LEVELS) : 0;
+    if (shift == 0)
         return root;
     /* there are no identifiers: it is the one that was loaded */
-    const um_entry_t start = um.start[va >> um_shift(UM_LEVELS)];
+    const um_entry_t start = um.start[va >> shift];
     return start & UM_ENTRY_P ? start & UM_ENTRY_FRAME : 0;
 }
 
