@@ -3,7 +3,7 @@
 # Everything is built below build/$(ARCH)/; nothing is written elsewhere.
 # `make help` tells what can be asked for.
 
-ARCH  ?= x86
+ARCH  ?= x86_64
 MEM   ?= 64M
 TRACE ?= $(sort $(wildcard traces/*.rep traces/*.rep.gz))
 CMD   ?=
@@ -46,7 +46,8 @@ help:
 	@echo 'Targets:'
 	@echo '  run    build, boot (in QEMU), replay the traces, report; then, on a terminal,'
 	@echo '         the monitor'
-	@echo '  test   all tests, on the host and in QEMU'
+	@echo '  test   all tests, on the host and in QEMU; with ARCH=x86, x86pae those of'
+	@echo '         that kernel, with ARCH=um what needs no QEMU'
 	@echo '  test-bochs, test-v86, test-grub  on these machines, by this loader (minutes)'
 	@echo '  booted  all of that once, and the table of docs/booted.md'
 	@echo '  mutants  do the tests notice mistakes? test/mutants/, up to the first that'
@@ -247,10 +248,12 @@ DEPS_grub := efi
 DEPS_bochs := bochs
 DEPS_v86 := v86
 MACHINE_TESTS := $(patsubst %,test-%,$(MACHINES))
+# v86 has no 64 bits.
+MACHINE_ARCH = $(if $(filter v86-x86_64,$*-$(ARCH)),x86,$(ARCH))
 $(MACHINE_TESTS): test-%:
 	@tools/deps.sh $(DEPS) test iso $(DEPS_$*)
-	$(PARALLEL) kernel traces
-	@ARCH=$(ARCH) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) \
+	$(PARALLEL) ARCH=$(MACHINE_ARCH) kernel traces
+	@ARCH=$(MACHINE_ARCH) SEED=$(SEED) SUITE=$(SUITE) tools/test.sh $(B) \
 		$(wildcard test/machines/$*-*.t)
 
 # The table of docs/booted.md. ROWS="q35 UEFI": of it only these.

@@ -139,6 +139,15 @@ static void regions_sort(void)
     }
 }
 
+static const char *fixed_note(
+    const struct verso_boot *boot, const struct verso_fixed *fixed)
+{
+    if (fixed->va == fixed->pa)
+        return "Paddr == Vaddr";
+    return fixed->va - boot->direct_offset == fixed->pa ? "direct map"
+                                                        : "fixed";
+}
+
 static void regions_add_boot(const struct verso_boot *boot)
 {
     const uint64_t array = (uint64_t)boot->frame_count * sizeof(struct frame);
@@ -150,7 +159,7 @@ static void regions_add_boot(const struct verso_boot *boot)
             .last = fixed->va + (vaddr_t)(fixed->bytes - 1),
             .name = fixed->name,
             .flags = fixed->flags,
-            .note = fixed->va == fixed->pa ? "Paddr == Vaddr" : "fixed"};
+            .note = fixed_note(boot, fixed)};
         region_add(&region);
     }
     verso_format(summary.frames_note, sizeof(summary.frames_note),
@@ -177,6 +186,17 @@ static void regions_add_heap(const struct verso_boot *boot)
         .name = "heap: areas, slabs, nodes",
         .note = summary.heap_note};
     region_add(&heap);
+}
+
+static void regions_add_users(const struct verso_boot *boot)
+{
+    const struct region users = {.start = boot->user_start,
+        .last = boot->user_start +
+                (((vaddr_t)boot->user_pages << VERSO_PAGE_SHIFT) - 1),
+        .name = "user spaces",
+        .note = "other pages in each; none in the kernel's own"};
+    if (boot->user_pages != 0)
+        region_add(&users);
 }
 
 /* "N * 4M + N * 4K": where the mirror shows a table of the lowest level (which:
@@ -301,6 +321,7 @@ static void print_address_space(const struct verso_boot *boot)
     summary.region_count = 0;
     regions_add_boot(boot);
     regions_add_heap(boot);
+    regions_add_users(boot);
     regions_add_mirror();
     regions_add_edges();
     regions_sort();

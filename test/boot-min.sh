@@ -44,7 +44,7 @@ smallest() {
 tools/pack.sh "$archive" "$trace"
 trap 'rm -f "$archive"' EXIT
 boot=$(smallest 16 256 - "check; quit")
-echo "figure ${ARCH:-x86} smallest_mem_boot $boot KiB"
+echo "figure ${ARCH:-x86_64} smallest_mem_boot $boot KiB"
 # A MiB more than nothing is known to be too little: the trace alone is more.
 replay=$(smallest $((boot / STEP)) 1024 "$archive" "replay $name; check; quit")
-echo "figure ${ARCH:-x86} smallest_mem_$(echo "$name" | tr -c 'a-z0-9\n' _) $replay KiB"
+echo "figure ${ARCH:-x86_64} smallest_mem_$(echo "$name" | tr -c 'a-z0-9\n' _) $replay KiB"

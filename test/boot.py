@@ -13,7 +13,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ARCH = os.environ.get("ARCH", "x86")
+ARCH = os.environ.get("ARCH", "x86_64")
 KERNEL = f"build/{ARCH}/verso.elf"
 # Where the heap begins, and how many digits an address has.
 HEAP = {"x86": 0x80000000, "x86pae": 0x80000000,

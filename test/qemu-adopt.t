@@ -31,7 +31,7 @@ run 64M x86 '' adopt=pat
 
 number=$((number + 1))
 if output=$(cd .. && MEM=64M INTERACTIVE=no TIMEOUT=300 tools/qemu.sh \
-    "${BUILD:-build/x86}/verso.elf" "${BUILD:-build/x86}/traces.tar" adopt \
+    "${BUILD:-build/x86_64}/verso.elf" "${BUILD:-build/x86_64}/traces.tar" adopt \
     cmd='"replay; check"' 2>&1) && echo "$output" | grep -q 'result=ok'; then
     echo "ok $number - qemu-adopt: the traces"
 else

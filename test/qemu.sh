@@ -16,7 +16,7 @@ trap 'rm -f "$status"' EXIT
 {
     MEM=$mem INTERACTIVE=no TIMEOUT="${TIMEOUT:-300}" \
         "${RUNNER:-tools/qemu.sh}" \
-        "${BUILT:-build}/${ARCH:-x86}/verso-test.elf" - \
+        "${BUILT:-build}/${ARCH:-x86_64}/verso-test.elf" - \
         "$test" "$@" && echo 0 >"$status" ||
         echo 1 >"$status"
 } | tr -d '\r' | sed -E '/^(ok|not ok|1\.\.|#|TAP version|Bail out!)/!s/^/# /'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Included by the Makefile: what the tests need beside the kernel. The suites
-# run twice over, in QEMU (build/x86/verso-test.elf) and as a Linux process on
+# run twice over, in QEMU (build/x86_64/verso-test.elf) and as a Linux process on
 # the simulated machine of arch/um, under ASan and UBSan: build/um/verso-test with
 # 32-bit tables, build/um/pae/verso-test with those of PAE, build/um/64/verso-test
 # with 64-bit ones, and all again as clang compiles them.
@@ -160,6 +160,14 @@ clang:
 		$(BUILT)/$@/um-machine/64/um-machine \
 		$(BUILT)/$@/um-machine/32/um-machine
 TEST_NEEDS += plain clang
+
+# The kernel in the README (docs.t) is a 32-bit one.
+ifeq ($(ARCH),x86_64)
+.PHONY: lib-x86
+lib-x86:
+	+@$(MAKE) --no-print-directory -s ARCH=x86 $(BUILT)/x86/libverso.a
+TEST_NEEDS += lib-x86
+endif
 
 # ---- several CPUs ----
 #

@@ -16,9 +16,12 @@
 # need from outside: tools/check.sh --update symbols writes docs/needs.md.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-ARCH=${ARCH:-x86}
+ARCH=${ARCH:-x86_64}
 # These are looked at beside any of the others.
-case $ARCH in um | x86pae) ARCH=x86 ;; esac
+case $ARCH in um | x86pae) ARCH=x86_64 ;; esac
+# The other word size: only compiled.
+other=x86
+if [ "$ARCH" = x86 ]; then other=x86_64; fi
 MAKE=${MAKE:-make}
 JOBS=${JOBS:-2}
 OUT=build/check
@@ -114,6 +117,10 @@ check_warnings() {
     compile pae-clang clang '' 'kernel lib' || failed=1
     compile pae-strict gcc '-O1 -DVERSO_STRICT=1 -DVERSO_DEBUG=1' \
         "$OUT/pae-strict/verso.first.elf" || failed=1
+    ARCH=$other
+    compile "$other-gcc" gcc '' 'kernel lib' || failed=1
+    compile "$other-clang" clang '-DVERSO_STRICT=1 -DVERSO_DEBUG=1' \
+        'kernel lib' || failed=1
     ARCH=$target
     for compiler in gcc clang; do
         for flags in -DVERSO_DEBUG=1 -DVERSO_STRICT=1 \

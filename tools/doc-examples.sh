@@ -13,13 +13,14 @@
 #
 # And every name_of_something in backticks, in any document, must be in the
 # sources. With -u the table of figures is written anew too, from
-# build/bench.json.
-# All output is below build/doc-examples/. From the environment: CC, and BUILD,
-# where libverso.a is.
+# build/bench.json and build/bench-x86_64.json (make bench, with ARCH=x86 and
+# ARCH=x86_64).
+# All output is below build/doc-examples/. From the environment: CC, and BUILT,
+# below which x86/libverso.a is.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-gcc}
-BUILD=${BUILD:-build/x86}
+ARCHIVE=${BUILT:-build}/x86/libverso.a
 OUT=build/doc-examples
 update=no
 if [ "${1:-}" = -u ]; then update=yes; fi
@@ -92,7 +93,9 @@ kernel() {
         -fno-stack-protector -mgeneral-regs-only -fcf-protection=none
         -Wall -Wextra -Werror -Iinclude -Iarch/x86 -Ikernel"
     blocks example=kernel >"$OUT/kernel.c"
-    if [ ! -e "$BUILD/libverso.a" ]; then make -s lib >"$OUT/kernel.log" 2>&1; fi
+    if [ ! -e "$ARCHIVE" ]; then
+        MAKEFLAGS='' make -s ARCH=x86 lib >"$OUT/kernel.log" 2>&1
+    fi
     # shellcheck disable=SC2086 # the flags are words
     {
         $CC $flags -c -o "$OUT/kernel.o" "$OUT/kernel.c" &&
@@ -101,7 +104,7 @@ kernel() {
             ld -m elf_i386 -static -nostdlib --build-id=none -z noexecstack \
                 -z max-page-size=4096 --fatal-warnings -T kernel/x86/32/link.ld \
                 -o "$OUT/kernel.elf" "$OUT/boot.o" "$OUT/kernel.o" \
-                "$OUT/string.o" "$BUILD/libverso.a"
+                "$OUT/string.o" "$ARCHIVE"
     } >"$OUT/kernel.log" 2>&1
     status=$?
     result $status 'the example kernel compiles and links' "$OUT/kernel.log"
@@ -129,14 +132,38 @@ names() {
     result $? 'what a document names is in the sources' "$OUT/names.txt"
 }
 
+# The figures of both kernels side by side. What differs between them stands with a
+# slash: 32-bit / 64-bit.
 figures() {
-    sed -n 's/[{}",]//g; /goal:/p' build/bench.json | awk '
-        BEGIN { print "| figure | value | goal | reached |"
-                print "|---|---:|---:|---|" }
-        { for (i = 1; i < NF; i += 2) value[$i] = $(i + 1)
-          print "| " value["name:"] " | " value["value:"] " " value["unit:"] \
-              " | " value["goal_is:"] " " value["goal:"] " | " \
-              value["reached:"] " |" }' >"$OUT/figures"
+    sed -s -n 's/[{}",]//g; /name:/p' build/bench.json build/bench-x86_64.json | awk '
+        function of(key, bits) {
+            return (name, bits, key) in had ? had[name, bits, key] : "-"
+        }
+        function goal(bits) {
+            return of("goal:", bits) == "-" ? "-" : \
+                of("goal_is:", bits) " " of("goal:", bits)
+        }
+        function value(bits) {
+            return of("value:", bits) (of("unit:", bits) == "ratio" ? " ratio" : "")
+        }
+        function both(a, b) { return a == b ? a : a " / " b }
+        {
+            bits = $2 == "x86_64" ? 64 : 32
+            name = $4
+            if (bits == 64) names[n++] = name
+            for (i = 5; i < NF; i += 2) had[name, bits, $i] = $(i + 1)
+        }
+        END {
+            print "| figure | 32-bit | 64-bit | Linux 6.1, 64-bit | goal | reached |"
+            print "|---|---:|---:|---:|---:|---|"
+            for (i = 0; i < n; i++) {
+                name = names[i]
+                if (goal(64) == "-" && of("linux:", 64) == "-") continue
+                print "| " name " | " value(32) " | " value(64) " | " \
+                    of("linux:", 64) " | " both(goal(32), goal(64)) " | " \
+                    both(of("reached:", 32), of("reached:", 64)) " |"
+            }
+        }' >"$OUT/figures"
     awk -v file="$OUT/figures" '
         /^<!-- end of figures/ { skip = 0 }
         !skip
@@ -152,5 +179,8 @@ heap 64
 heap 32
 kernel
 names
-if [ $update = yes ] && [ -e build/bench.json ]; then figures; fi
+if [ $update = yes ] && [ -e build/bench.json ] &&
+    [ -e build/bench-x86_64.json ]; then
+    figures
+fi
 exit $failed
