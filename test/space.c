@@ -829,6 +829,11 @@ TEST(what_a_user_asks_for_in_vain_is_a_code_and_no_panic)
     CHECK_EQ(place(a, at(0) + 5, 1, LAZY), VERSO_BAD_ARG);
     CHECK_EQ(place(a, at(8), 0, LAZY), VERSO_BAD_ARG);
     CHECK_EQ(place(a, 0, boot->user_pages, LAZY), VERSO_NO_MEMORY);
+    const vaddr_t low = users + VERSO_SPACE_NULL_PAGES * VERSO_PAGE_SIZE;
+    const vaddr_t high = last - VERSO_PAGE_SIZE;
+    CHECK_EQ(place(a, high, SIZE_MAX, LAZY), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, low, 1, LAZY | VERSO_AREA_GUARD_BELOW), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, high, 1, LAZY | VERSO_AREA_GUARD_ABOVE), VERSO_BAD_ARG);
     const vaddr_t bad[] = {
         area + VERSO_PAGE_SIZE, area + 1, at(9), last, boot->heap_start, 0};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
