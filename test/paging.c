@@ -501,6 +501,23 @@ TEST(writable_and_executable_must_be_asked_for_by_name)
     CHECK_OK(verso_unmap(window(), 1));
 }
 
+/* The ways in for memory that is taken together with its page. */
+TEST(fresh_frames_are_refused_with_rights_that_must_be_asked_for)
+{
+    struct space *kernel = verso_space_kernel();
+    const unsigned rights = VERSO_RW | VERSO_EXEC;
+    CHECK_EQ(verso_i_paging_map_frame(kernel, window(), NOWHERE, rights),
+        VERSO_DENIED);
+    CHECK_EQ(verso_i_paging_map_chain(kernel, window(), 2, NOWHERE, rights),
+        VERSO_DENIED);
+    CHECK_EQ(verso_i_paging_map_frame(kernel, window() + 1, NOWHERE, VERSO_RW),
+        VERSO_BAD_ARG);
+    CHECK_EQ(
+        verso_i_paging_map_chain(kernel, window() + 1, 2, NOWHERE, VERSO_RW),
+        VERSO_BAD_ARG);
+    CHECK(is_hole(0, 2));
+}
+
 TEST(ranges_that_are_none_are_refused)
 {
     static const struct range {
@@ -1714,6 +1731,7 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     large_pages_in_a_row_are_not_mapped_over_one,
     protecting_a_hole_is_refused_and_changes_nothing,
     writable_and_executable_must_be_asked_for_by_name,
+    fresh_frames_are_refused_with_rights_that_must_be_asked_for,
     ranges_that_are_none_are_refused, the_mirror_and_the_last_page_are_refused,
     the_hole_between_the_halves_of_the_address_space_is_refused,
     ranges_up_to_the_last_page_but_one_work,

@@ -107,6 +107,19 @@ TEST(the_report_of_tables_merges_neighbours_that_are_alike)
     pages_unmap(pfn);
 }
 
+TEST(the_report_of_tables_names_write_combining)
+{
+    SKIP_IF_UNHEARD();
+    pfn_t pfn = verso_frame_alloc1(VERSO_ZONE_ANY);
+    verso_frame_set_cache(pfn, VERSO_CACHE_WC);
+    CHECK_OK(verso_map(window(0), pfn, 1, VERSO_RW | VERSO_CACHE_WC));
+    LISTEN(verso_report_tables(0));
+    CHECK_SAID("tables: %08zx-%08zx -> %08llx rw-k wc 4K\n", (size_t)window(0),
+        (size_t)window(1) - 1, address(pfn));
+    CHECK_OK(verso_unmap(window(0), 1));
+    verso_frame_free1(pfn);
+}
+
 TEST(the_report_of_tables_knows_large_pages)
 {
     const pfn_t nowhere = pfn_make(0xd0000);
@@ -298,6 +311,7 @@ TEST(an_address_in_the_hole_has_no_walk)
 }
 
 SUITE(report, the_report_of_tables_merges_neighbours_that_are_alike,
+    the_report_of_tables_names_write_combining,
     the_report_of_tables_knows_large_pages, a_walk_is_told_level_by_level,
     an_address_outside_the_heap_is_described_too,
     the_report_of_frames_has_the_figures_of_the_stats,

@@ -15,6 +15,7 @@
 #include <verso/space.h>
 
 #include "../kernel/machine.h"
+#include "../src/area.h"
 #include "../src/paging.h"
 #include "geometry.h"
 #include "inject.h"
@@ -989,6 +990,45 @@ TEST(a_space_without_memory_for_its_descriptor_is_not_there_either)
     CHECK(test_state_hash() == before);
 }
 
+static bool finds(const char *invariant)
+{
+    const char *broken = verso_check();
+    size_t i = 0;
+    while (broken != NULL && invariant[i] != '\0' && broken[i] == invariant[i])
+        i++;
+    return invariant[i] == '\0';
+}
+
+TEST(the_check_names_a_space_whose_map_is_damaged)
+{
+    struct space *a = create();
+    if (a == NULL)
+        return;
+    a->areas->space = NULL;
+    CHECK(finds("space.2"));
+    a->areas->space = a;
+    a->areas->used++;
+    CHECK(finds("area.5"));
+    a->areas->used--;
+    destroy(a);
+}
+
+/* pitfall 19: more than a word of the set has bits. */
+TEST(no_two_of_forty_spaces_have_the_same_identifier)
+{
+    static struct space many[40];
+    if (machine_boot()->user_pages == 0)
+        SKIP("no addresses for user spaces here");
+    for (unsigned i = 0; i < 40; i++) {
+        CHECK_OK(verso_i_paging_space_init(&many[i]));
+        for (unsigned j = 0; j < i; j++)
+            CHECK(many[i].id != many[j].id || many[i].id == 0);
+        CHECK_EQ(many[i].id == 0, many[0].id == 0);
+    }
+    for (unsigned i = 0; i < 40; i++)
+        verso_i_paging_space_fini(&many[i]);
+}
+
 static void destroy_the_kernel(void)
 {
     int err = verso_space_destroy(verso_space_kernel());
@@ -1024,4 +1064,6 @@ SUITE(space, one_address_leads_to_another_page_in_each_space,
     destroying_a_space_gives_all_of_it_back_unless_it_is_loaded,
     a_space_that_finds_no_memory_is_not_there_at_all,
     a_space_without_memory_for_its_descriptor_is_not_there_either,
+    the_check_names_a_space_whose_map_is_damaged,
+    no_two_of_forty_spaces_have_the_same_identifier,
     the_kernels_space_is_not_destroyed);
