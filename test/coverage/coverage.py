@@ -120,13 +120,14 @@ def unpack(build):
 # ---- counting ----
 
 def count(build):
-    """gcovr's report, as Python has it."""
+    """gcovr's report, as Python has it. It cannot add up functions that have two
+    places in a file, with the simulated machine and for a heap without it."""
     report = f"{build}/coverage.json"
     os.makedirs(f"{build}/html", exist_ok=True)
     subprocess.run(["gcovr", "--root", ".", "--filter", "src/", "--filter",
-                    "arch/", "--json", report, "--html-details",
-                    f"{build}/html/index.html", "--html-title", "Verso", build],
-                   check=True)
+                    "arch/", "--exclude", "arch/um/cpu.h", "--json", report,
+                    "--html-details", f"{build}/html/index.html",
+                    "--html-title", "Verso", build], check=True)
     with open(report, encoding="utf-8") as stream:
         return json.load(stream)["files"]
 
