@@ -842,6 +842,7 @@ static NO_INLINE uint32_t take_wanted(
     if (request->pages > map->pages)
         return NODE_NONE;
     struct want want = want_of(request);
+    limbo_pop(map, LIMBO_BATCH);
     return take_range(map, &want);
 }
 
