@@ -841,6 +841,7 @@ static NO_INLINE uint32_t take_wanted(
 {
     if (request->pages > map->pages)
         return NODE_NONE;
+    (void)limbo_pop(map, LIMBO_BATCH);
     struct want want = want_of(request);
     return take_range(map, &want);
 }
@@ -1251,7 +1252,7 @@ static bool is_misuse(
 }
 
 /* Why was there no area: because the very addresses asked for are in use, or
- * not all there? */
+ * not all there, those of guards included? */
 static int place_failed(
     struct area_map *map, const struct verso_area_request *request)
 {
@@ -1259,9 +1260,11 @@ static int place_failed(
     vaddr_t start;
     if (request->fixed == 0)
         return VERSO_NO_MEMORY;
-    if (request->pages > map->pages - before)
-        return VERSO_BAD_ARG;
     struct want want = want_of(request);
+    const size_t above = want.pages - want.guard_below - want.usable;
+    if (before < want.guard_below ||
+        request->pages > map->pages - before - above)
+        return VERSO_BAD_ARG;
     lock_take(&map->lock);
     const struct mem_area *area =
         area_get(verso_i_area_find(map, request->fixed));

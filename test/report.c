@@ -10,6 +10,7 @@
 #include <verso/paging.h>
 #include <verso/report.h>
 #include <verso/slab.h>
+#include <verso/space.h>
 
 #include "../kernel/machine.h"
 #include "geometry.h"
@@ -199,6 +200,63 @@ TEST(the_report_of_areas_counts_what_it_does_not_list)
     verso_free(object);
 }
 
+/* One space with an area of three pages; NULL if there are no addresses. */
+static struct space *space_with_area(vaddr_t *va)
+{
+    const struct verso_area_request request = {.pages = 3,
+        .flags = VERSO_AREA_LAZY | VERSO_AREA_GUARD_ABOVE,
+        .name = "a user's"};
+    if (machine_boot()->user_pages == 0)
+        return NULL;
+    struct space *space = verso_space_create();
+    if (CHECK(space != NULL))
+        CHECK_OK(verso_space_area_alloc(space, &request, va));
+    return space;
+}
+
+TEST(the_report_of_spaces_lists_each_with_its_areas)
+{
+    vaddr_t va;
+    SKIP_IF_UNHEARD();
+    LISTEN(verso_report_spaces());
+    CHECK_EQ(said[0], '\0');
+    struct space *space = space_with_area(&va);
+    if (space == NULL)
+        SKIP("no addresses for user spaces here");
+    LISTEN(verso_report_spaces());
+    CHECK(has("space: root in frame ") && has(" tables\n"));
+    CHECK(!has("loaded"));
+    CHECK_SAID("area: %08zx-%08zx %7u pages  rw- lazy guarded  a user's\n",
+        (size_t)va, (size_t)va + 4 * VERSO_PAGE_SIZE - 1, 4u);
+    CHECK(has("areas: 1 in use (4 pages)"));
+    verso_space_switch(space);
+    LISTEN(verso_report_spaces());
+    CHECK(has(" tables, loaded\n"));
+    verso_space_switch(verso_space_kernel());
+    CHECK_OK(verso_space_destroy(space));
+}
+
+TEST(an_address_of_users_is_described_if_the_space_is_loaded)
+{
+    vaddr_t va;
+    SKIP_IF_UNHEARD();
+    struct space *space = space_with_area(&va);
+    if (space == NULL)
+        SKIP("no addresses for user spaces here");
+    LISTEN(verso_describe((void *)(va + 5)));
+    CHECK(has("nothing of Verso's") && !has("a user's"));
+    verso_space_switch(space);
+    LISTEN(verso_describe((void *)(va + 5)));
+    CHECK(has("byte 5 of ") && has("a user's"));
+    LISTEN(verso_describe((void *)(va + 3 * VERSO_PAGE_SIZE)));
+    CHECK(has("in a guard page of ") && has("a user's"));
+    /* the first pages are left out of the map */
+    LISTEN(verso_describe((void *)machine_boot()->user_start));
+    CHECK(has("nothing of Verso's"));
+    verso_space_switch(verso_space_kernel());
+    CHECK_OK(verso_space_destroy(space));
+}
+
 TEST(the_report_of_slabs_has_a_row_for_each_cache_with_objects)
 {
     struct verso_slab_stats stats;
@@ -244,6 +302,8 @@ SUITE(report, the_report_of_tables_merges_neighbours_that_are_alike,
     an_address_outside_the_heap_is_described_too,
     the_report_of_frames_has_the_figures_of_the_stats,
     the_report_of_areas_counts_what_it_does_not_list,
+    the_report_of_spaces_lists_each_with_its_areas,
+    an_address_of_users_is_described_if_the_space_is_loaded,
     the_report_of_slabs_has_a_row_for_each_cache_with_objects,
     the_whole_report_has_a_part_for_every_storey,
     an_address_in_the_hole_has_no_walk);

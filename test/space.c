@@ -6,6 +6,7 @@
  * Pages of these tests are at users' addresses, but most without VERSO_USER, so
  * that the kernel may touch them whatever the CPU guards.
  */
+#include <verso/alloc.h>
 #include <verso/back.h>
 #include <verso/check.h>
 #include <verso/frame.h>
@@ -829,6 +830,11 @@ TEST(what_a_user_asks_for_in_vain_is_a_code_and_no_panic)
     CHECK_EQ(place(a, at(0) + 5, 1, LAZY), VERSO_BAD_ARG);
     CHECK_EQ(place(a, at(8), 0, LAZY), VERSO_BAD_ARG);
     CHECK_EQ(place(a, 0, boot->user_pages, LAZY), VERSO_NO_MEMORY);
+    const vaddr_t low = users + VERSO_SPACE_NULL_PAGES * VERSO_PAGE_SIZE;
+    const vaddr_t high = last - VERSO_PAGE_SIZE;
+    CHECK_EQ(place(a, high, SIZE_MAX, LAZY), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, low, 1, LAZY | VERSO_AREA_GUARD_BELOW), VERSO_BAD_ARG);
+    CHECK_EQ(place(a, high, 1, LAZY | VERSO_AREA_GUARD_ABOVE), VERSO_BAD_ARG);
     const vaddr_t bad[] = {
         area + VERSO_PAGE_SIZE, area + 1, at(9), last, boot->heap_start, 0};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -842,6 +848,27 @@ TEST(what_a_user_asks_for_in_vain_is_a_code_and_no_panic)
     CHECK_EQ(info.start, at(0));
     CHECK_EQ(info.pages, 4);
     CHECK_EQ(verso_space_area_find(a, bad[2], &info), VERSO_ABSENT);
+    destroy(a);
+}
+
+TEST(areas_of_users_do_not_change_in_an_interrupt)
+{
+    struct verso_area_info info;
+    struct space *a = create();
+    if (a == NULL)
+        return;
+    const vaddr_t area = (vaddr_t)area_at(a, at(0), 4, LAZY);
+    machine_pretend_interrupt(true);
+    const int placed = place(a, at(8), 1, LAZY);
+    const int grown = verso_space_area_resize(a, area, 5);
+    const int freed = verso_space_area_free(a, area);
+    machine_pretend_interrupt(false);
+    CHECK_EQ(placed, VERSO_BUSY);
+    CHECK_EQ(grown, VERSO_BUSY);
+    CHECK_EQ(freed, VERSO_BUSY);
+    CHECK_EQ(verso_space_area_find(a, at(8), &info), VERSO_ABSENT);
+    CHECK_OK(verso_space_area_find(a, area, &info));
+    CHECK_EQ(info.pages, 4);
     destroy(a);
 }
 
@@ -935,6 +962,33 @@ TEST(a_space_that_finds_no_memory_is_not_there_at_all)
     destroy(a);
 }
 
+/* pitfall 29: not even the descriptor; all that slabs have is taken. */
+TEST(a_space_without_memory_for_its_descriptor_is_not_there_either)
+{
+    struct link {
+        struct link *next;
+    } *first = NULL, *object;
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    if (machine_boot()->user_pages == 0)
+        SKIP("no addresses for user spaces here");
+    const uint64_t before = test_state_hash();
+    inject_fail_from(1);
+    for (size_t size = 64; size <= VERSO_PAGE_SIZE; size += 64)
+        while ((object = verso_alloc(size)) != NULL) {
+            object->next = first;
+            first = object;
+        }
+    struct space *none = verso_space_create();
+    inject_fail_at(0);
+    CHECK(none == NULL);
+    while ((object = first) != NULL) {
+        first = object->next;
+        verso_free(object);
+    }
+    CHECK(test_state_hash() == before);
+}
+
 static void destroy_the_kernel(void)
 {
     int err = verso_space_destroy(verso_space_kernel());
@@ -965,7 +1019,9 @@ SUITE(space, one_address_leads_to_another_page_in_each_space,
     a_lazy_area_gets_its_page_in_the_space_that_is_loaded,
     mapped_areas_of_a_space_that_is_not_loaded_are_there_when_it_is,
     what_a_user_asks_for_in_vain_is_a_code_and_no_panic,
+    areas_of_users_do_not_change_in_an_interrupt,
     a_clone_has_the_areas_and_none_of_the_pages,
     destroying_a_space_gives_all_of_it_back_unless_it_is_loaded,
     a_space_that_finds_no_memory_is_not_there_at_all,
+    a_space_without_memory_for_its_descriptor_is_not_there_either,
     the_kernels_space_is_not_destroyed);
