@@ -286,7 +286,7 @@ fuzz:
 
 check:
 	@tools/deps.sh run test check
-	@ARCH=$(ARCH) MAKE='$(MAKE)' JOBS=$(JOBS) tools/check.sh
+	@MAKE='$(MAKE)' JOBS=$(JOBS) tools/check.sh
 
 bench:
 	@tools/deps.sh $(DEPS)
