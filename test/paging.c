@@ -941,6 +941,12 @@ TEST(tables_go_with_their_last_page)
     CHECK_EQ(tables(), before);
 }
 
+/* What an entry of the root covers. */
+static vaddr_t root_span(void)
+{
+    return ((vaddr_t)1 << (geometry_va_bits() - 1)) / (TABLE / 2);
+}
+
 /* Of an address that shares no entry of the root with anything: with all the
  * levels, but for two, where the window's tables are as many. */
 static vaddr_t lonely(void)
@@ -974,6 +980,23 @@ static void map_and_unmap(vaddr_t va)
 {
     CHECK_OK(verso_map(va, NOWHERE, 1, VERSO_RW));
     CHECK_OK(verso_unmap(va, 1));
+}
+
+/* pitfall 41: of one that is emptied the other is made, level by level. */
+TEST(pages_mapped_and_unmapped_by_turns_take_their_tables_once)
+{
+    if (!inject_available())
+        SKIP("no failure injection in this build");
+    const size_t levels = geometry_levels() - 1;
+    const vaddr_t other = levels == 1 ? PAGE_AT(TABLE) : lonely() - root_span();
+    trim();
+    inject_fail_at(0);
+    for (unsigned i = 0; i < 500; i++) {
+        map_and_unmap(lonely());
+        map_and_unmap(other);
+    }
+    CHECK(inject_calls() <= 2 * levels);
+    trim();
 }
 
 /* pitfall 41: no table comes or goes, so that only the page is invalidated. */
@@ -1028,12 +1051,6 @@ TEST(an_idle_table_makes_room_for_a_large_page)
     CHECK_OK(verso_map(window(), NOWHERE, pages, VERSO_RW));
     CHECK_EQ(page_size_at(window()), pages);
     CHECK_OK(verso_unmap(window(), pages));
-}
-
-/* What an entry of the root covers. */
-static vaddr_t root_span(void)
-{
-    return ((vaddr_t)1 << (geometry_va_bits() - 1)) / (TABLE / 2);
 }
 
 static uint64_t root_entry(vaddr_t va)
@@ -1715,6 +1732,7 @@ SUITE(paging, a_page_is_mapped_used_and_unmapped,
     a_freed_frame_is_write_back_again, holes_of_every_kind_are_walked_over,
     tables_go_with_their_last_page,
     a_page_mapped_and_unmapped_a_thousand_times_takes_its_tables_once,
+    pages_mapped_and_unmapped_by_turns_take_their_tables_once,
     the_table_that_was_emptied_last_stays_hooked_in,
     a_second_table_that_is_emptied_takes_the_place_of_the_idle_one,
     an_idle_table_makes_room_for_a_large_page,

@@ -26,7 +26,7 @@ GOAL = 95.0
 # The long ones first: two run at a time. Not 3 GiB in QEMU, which takes
 # minutes without an optimiser. Behind a colon: ARCH.
 TESTS = """um-modes qemu-64M:x86_64 qemu-64M qemu-direct qemu-8M coverage/booted
-    host-adopt host-64 host-64-five host-pae host host-direct host-small
+    host-adopt host host-direct host-small
     host-classes host-boot um-machine um-machine-32
     heap heap-32""".split()
 
