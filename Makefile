@@ -113,10 +113,12 @@ FORCE:
 
 PARTS := all heap paging frames
 
+PAGING := cachetype tables paging roots adopt paging-init paging-look
+
 STOREYS_frames := util frame
-STOREYS_paging := util paging
+STOREYS_paging := util $(PAGING)
 STOREYS_heap   := util node radix pagemap area slab alloc
-STOREYS_all    := util frame paging back node radix pagemap area slab alloc space
+STOREYS_all    := util frame $(PAGING) back node radix pagemap area slab alloc space
 
 LISTS_frames := init check report
 LISTS_paging := init check report
@@ -284,7 +286,7 @@ fuzz:
 
 check:
 	@tools/deps.sh run test check
-	@ARCH=$(ARCH) MAKE='$(MAKE)' JOBS=$(JOBS) tools/check.sh
+	@MAKE='$(MAKE)' JOBS=$(JOBS) tools/check.sh
 
 bench:
 	@tools/deps.sh $(DEPS)

@@ -19,7 +19,7 @@
  *                               is 0 or 1
  *   cpu_release(word, value)    store that releases
  *
- * mmu.h     included by paging.c (and test/conformance.c) only
+ * mmu.h     included by src/tables.h (and test/conformance.c) only
  *   MMU_LEVELS_MIN, MMU_LEVELS_MAX, mmu_levels()
  *                               levels of tables; 0 holds the pages
  *   MMU_BITS                    index bits of a level below the root

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* paging.h - the page tables, for the storeys above. Theory: paging.c. */
+/* paging.h - the page tables, for the storeys above. Theory: tables.h, and on
+ * top of each of paging's files. */
 #ifndef VERSO_SRC_PAGING_H
 #define VERSO_SRC_PAGING_H
 

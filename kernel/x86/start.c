@@ -14,6 +14,7 @@
 
 static char name[80];
 uint64_t x86_pat_at_start;
+uintptr_t x86_cr0_at_start;
 
 void x86_cpuid(uint32_t leaf, uint32_t out[4])
 {
@@ -39,9 +40,10 @@ static void name_init(void)
     verso_format(name, sizeof name, "%s: %s", x86_kind(), start);
 }
 
-static void pat_note(void)
+static void registers_note(void)
 {
     uint32_t out[4];
+    x86_cr0_at_start = read_cr0();
     x86_cpuid(1, out);
     if (out[3] & X86_CPUID_PAT)
         x86_pat_at_start = read_msr(X86_MSR_PAT);
@@ -53,7 +55,7 @@ void x86_start(uint32_t magic, uintptr_t info)
     gdt_init();
     idt_init();
     guards_init();
-    pat_note();
+    registers_note();
     loader_read(magic, info);
     options_parse(loader_command_line());
     if (machine_option("crlf"))

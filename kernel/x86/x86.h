@@ -70,6 +70,13 @@ static inline uintptr_t read_cr3(void)
     return value;
 }
 
+static inline uintptr_t read_cr0(void)
+{
+    uintptr_t value;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(value));
+    return value;
+}
+
 static inline uintptr_t read_cr4(void)
 {
     uintptr_t value;
@@ -102,6 +109,7 @@ extern char kernel_guard[], kernel_stack[], kernel_stack_top[], kernel_end[];
 VERSO_NORETURN void x86_start(uint32_t magic, uintptr_t info);
 extern uint64_t boot_count;       /* machine_count(), at the start of boot.S */
 extern uint64_t x86_pat_at_start; /* as firmware and loader left it; 0: none */
+extern uintptr_t x86_cr0_at_start;
 void x86_cpuid(uint32_t leaf, uint32_t out[4]); /* EAX, EBX, ECX, EDX */
 
 /* guards.c: machine_guards_users(), and UMIP */

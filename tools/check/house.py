@@ -4,7 +4,7 @@
 
 - a storey includes the headers of its own and of earlier storeys only;
 - src/*.h is for src/ and test/, kernel/ uses public headers only, mmu.h is for
-  paging.c and test/conformance.c;
+  tables.h and test/conformance.c, and tables.h for paging's files;
 - src/ and include/ use no header of a C library that is not freestanding;
 - src/ and include/ name no architecture, outside comments;
 - extensions of the compiler stand in arch/, src/util.h and config.h;
@@ -39,8 +39,12 @@ STOREYS = [
 LEVEL = {name: i for i, names in enumerate(STOREYS) for name in names}
 TOP = LEVEL["report"]
 
-# Headers that are no storey: the storey they belong to.
+# Files that are no storey: the storey they belong to.
 HELPERS = {"carve": "node", "bitset": "node"}
+# The files of paging, from the ground up: tables.h is theirs alone.
+PAGING = ["cachetype", "tables", "paging", "roots", "adopt", "paging-init",
+          "paging-look"]
+HELPERS |= {name: "paging" for name in PAGING}
 # Public headers for everybody: what the host supplies; all of them in one
 # (for users, so not in src/); the structure that every storey's init reads.
 EXEMPT_PUBLIC = {"host", "init"}
@@ -52,7 +56,7 @@ FREESTANDING = {"float.h", "iso646.h", "limits.h", "stdalign.h", "stdarg.h",
                 "stdnoreturn.h"}
 # The port's headers (arch/arch.h), and from which storey on they are for use.
 PORT = {"types.h": "types", "cpu.h": "util", "mmu.h": "paging"}
-MMU_USERS = {"src/paging.c", "test/conformance.c"}
+MMU_USERS = {"src/tables.h", "test/conformance.c"}
 
 ARCHITECTURE = re.compile(
     r"x86|i386|i486|i686|amd64|__x86_64__|aarch64|riscv|\bcr[034]\b|invlpg|"
@@ -107,7 +111,7 @@ def check_library_include(path, number, quote, name):
             if LEVEL[user] < LEVEL[PORT[name]]:
                 found(path, number, f"{name} is not for this storey")
             if name == "mmu.h" and path not in MMU_USERS:
-                found(path, number, "mmu.h is for paging.c only")
+                found(path, number, "mmu.h is for tables.h only")
         elif name not in FREESTANDING:
             found(path, number, f"<{name}> is no freestanding header")
         return
@@ -121,6 +125,8 @@ def check_library_include(path, number, quote, name):
         return
     if name.startswith("verso/") and header in EXEMPT_PUBLIC:
         return
+    if name == "tables.h" and base not in PAGING:
+        found(path, number, "tables.h is for paging's files only")
     header = storey_of(header)
     if header not in LEVEL:
         found(path, number, f"{name}: no storey of that name")
@@ -153,7 +159,7 @@ def check_kernel_include(path, number, quote, name):
     local = os.path.exists(os.path.join(os.path.dirname(path), name))
     if name == "mmu.h" and path not in MMU_USERS and \
             not path.startswith("arch/"):
-        found(path, number, "mmu.h is for paging.c and conformance.c only")
+        found(path, number, "mmu.h is for tables.h and conformance.c only")
     if path.startswith("test/"):
         return
     if quote == '"' and private and not local or "src/" in name:
