@@ -843,7 +843,6 @@ static NO_INLINE uint32_t take_wanted(
         return NODE_NONE;
     (void)limbo_pop(map, LIMBO_BATCH);
     struct want want = want_of(request);
-    limbo_pop(map, LIMBO_BATCH);
     return take_range(map, &want);
 }
 

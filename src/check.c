@@ -55,6 +55,13 @@ static const char *check_pages(struct space *space, bool done)
         if (area->kind != KIND_AREA || (area->flags & VERSO_AREA_BARE))
             continue;
         for (size_t i = 0; i < pages; i++) {
+            size_t absent = (area->flags & VERSO_AREA_LAZY) != 0
+                                ? verso_i_paging_absent(space, va + bytes_of(i))
+                                : 0;
+            if (absent > 0) { /* it may have terabytes, and no page */
+                i += absent - 1;
+                continue;
+            }
             const char *broken =
                 check_page(space, area, va + bytes_of(i), done);
             if (broken != NULL) {

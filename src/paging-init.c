@@ -161,6 +161,13 @@ static void layout_check(const struct verso_boot *boot)
     }
 }
 
+/* Where the addresses above the hole begin; 0: there is no hole. */
+static vaddr_t upper_half(void)
+{
+    const unsigned bits = MMU_VA_BITS(paging.top + 1);
+    return bits < 8 * sizeof(vaddr_t) ? ~(vaddr_t)0 << (bits - 1) : 0;
+}
+
 /* Whole entries of the root, of addresses that the kernel has no use for. */
 static void users_init(const struct verso_boot *boot)
 {
@@ -169,6 +176,7 @@ static void users_init(const struct verso_boot *boot)
     const vaddr_t last = start + (bytes_of(pages) - 1);
     paging.user_first = UINTPTR_MAX;
     paging.user_last = 0;
+    paging.kernel_first = upper_half();
     if (pages == 0)
         return;
     VERSO_VERIFY(is_page_range(start, pages) && (start & mask) == 0 &&
@@ -188,6 +196,8 @@ static void users_init(const struct verso_boot *boot)
         (void *)start, pages, (void *)boot->heap_start, boot->heap_pages);
     paging.user_first = start;
     paging.user_last = last;
+    if (last >= paging.kernel_first)
+        paging.kernel_first = last + 1;
 }
 
 /* ---- fixed mappings ---- */

@@ -356,7 +356,7 @@ static void report_cache(void)
 
 void verso_i_paging_report_tables(vaddr_t from)
 {
-    const struct space *space = space_seen();
+    const struct space seen = space_seen(), *const space = &seen;
     struct table_line line = {0};
     if (!paging.on)
         return;
@@ -396,7 +396,7 @@ void verso_i_paging_report(void)
 
 void verso_i_paging_report_walk(vaddr_t va)
 {
-    const struct space *space = space_seen();
+    const struct space seen = space_seen(), *const space = &seen;
     struct pte *last;
     if (!paging.on) {
         verso_print("walk: paging is not on yet\n");

@@ -875,7 +875,7 @@ static int query(const struct space *space, vaddr_t va, struct verso_mapping *m)
 ALWAYS_INLINE bool query_page(vaddr_t va, unsigned top, struct verso_mapping *m)
 {
     const struct place p = walk(va, top);
-    if (unlikely(p.level > 0 || !pte_is_live(p.e) || !is_address(top, va)))
+    if (unlikely(p.level > 0 || !pte_is_live(p.e)))
         return false;
     mapping_fill(m, va, p.e, 0);
     return true;
@@ -885,6 +885,20 @@ ALWAYS_INLINE bool query_page(vaddr_t va, unsigned top, struct verso_mapping *m)
 ALWAYS_INLINE bool is_users(vaddr_t va)
 {
     return va <= paging.user_last && va >= paging.user_first;
+}
+
+size_t verso_i_paging_absent(struct space *space, vaddr_t va)
+{
+    struct pte *entry;
+    space_lock(space);
+    unsigned level = verso_i_tables_find(space, va, &entry);
+    size_t pages = pages_to_end(va, level);
+    if (level == 0)
+        pages = pte_is_live(pte_load(entry)) ? 0 : 1;
+    else if (pte_is_live(pte_load(entry)))
+        pages = 0;
+    space_unlock(space);
+    return pages;
 }
 
 NO_INLINE int verso_i_paging_query(
@@ -905,7 +919,8 @@ int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping)
 {
     if (!paging.on)
         return VERSO_ABSENT;
-    return query(space_seen(), va, mapping);
+    const struct space seen = space_seen();
+    return query(&seen, va, mapping);
 }
 
 bool verso_i_paging_allows(struct space *space, vaddr_t va, unsigned wanted)
@@ -1003,7 +1018,7 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
     struct space *space = &paging.kernel;
     bool done = false;
     /* the mirror shows users' tables, as long as no interrupt comes */
-    if (unlikely(is_users(va)) || unlikely(!lock_try(&space->lock)))
+    if (unlikely(va < paging.kernel_first) || unlikely(!lock_try(&space->lock)))
         return query_other(va, mapping);
     if (likely(space->shown == low))
         done = query_page(va, low, mapping);

@@ -100,6 +100,10 @@ int verso_i_paging_protect(
 int verso_i_paging_query(
     struct space *space, vaddr_t va, struct verso_mapping *mapping);
 
+/* Pages from va on that are absent for one and the same reason; 0: it is there.
+ * va is the space's. */
+size_t verso_i_paging_absent(struct space *space, vaddr_t va);
+
 /* The same without the lock, for a panic: on the kernel's space. */
 int verso_i_paging_peek(vaddr_t va, struct verso_mapping *mapping);
 

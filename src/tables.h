@@ -114,8 +114,9 @@ struct paging_state {
     vaddr_t mirror_first, mirror_last; /* its bytes */
     vaddr_t base[MMU_LEVELS_MAX];      /* where it shows each level */
     vaddr_t user_first, user_last;     /* users' bytes; none: max, 0 */
-    vaddr_t window, window_end;        /* WINDOWS pages a CPU */
-    struct pte *window_entries;        /* theirs, in one table */
+    vaddr_t kernel_first; /* from here on all are addresses, and no users' */
+    vaddr_t window, window_end; /* WINDOWS pages a CPU */
+    struct pte *window_entries; /* theirs, in one table */
     bool on;
     bool large[MMU_LEVELS_MAX];
     bool global;     /* pages that users cannot reach are */
@@ -413,14 +414,14 @@ ALWAYS_INLINE bool is_hosts(const struct frame *table)
     return table->state == FRAME_HOST_TABLE;
 }
 
-/* What the CPU sees, for reports: no lock is taken. */
-static inline const struct space *space_seen(void)
+/* What the CPU sees, for reports. No lock is taken, so it is a copy: whoever
+ * edits the space says otherwise how its tables are reached. */
+static inline struct space space_seen(void)
 {
-    struct space *space = paging.now[cpu_number()];
-    if (space == NULL) /* before init */
-        return &paging.kernel;
-    space->shown = paging.use_direct ? 0 : paging.top;
-    return space;
+    const struct space *now = paging.now[cpu_number()];
+    struct space seen = now != NULL ? *now : paging.kernel; /* before init */
+    seen.shown = paging.use_direct ? 0 : paging.top;
+    return seen;
 }
 
 /* ---- the lock, and turns: tables.c ---- */

@@ -267,18 +267,3 @@ int verso_query(vaddr_t va, struct verso_mapping *mapping)
         .page_pages = 1};
     return 0;
 }
-
-/* ---- the machine of arch/um, which is not linked: nothing interrupts ---- */
-
-uintptr_t um_irq_save(void);
-void um_irq_restore(uintptr_t flags);
-
-uintptr_t um_irq_save(void)
-{
-    return 0;
-}
-
-void um_irq_restore(uintptr_t flags)
-{
-    (void)flags;
-}
