@@ -191,7 +191,7 @@ static void adopt_done(struct adoption *a, unsigned level)
     a->left[level]--;
 }
 
-static int adopt_tables(struct space *space)
+static NO_INLINE int adopt_tables(struct space *space)
 {
     struct adoption a = {.space = space};
     unsigned level = paging.top;
