@@ -41,12 +41,14 @@ SIZES = {SMALL: 1 << 12, "2M": 1 << 21, "4M": 1 << 22, "1024M": 1 << 30}
 class Geometry:
     """How many bits of an address are translated, and of them at each level;
     the size of the smallest large page; can execution be forbidden? How far
-    behind the root is what CR3 names?"""
+    behind the root is what CR3 names? Which addresses are users'?"""
 
     def __init__(self, address, level, large, execution, beside=0):
         self.address, self.level = address, level
         self.large, self.execution = large, execution
         self.beside = beside
+        self.users = (range(0x50000000, 0x60000000) if address == 32 else
+                      range(1 << (address - 1)))
 
     def in_mirror(self, va, mirror):
         size = 1 << (self.address - self.level)
@@ -73,6 +75,9 @@ RUNS = {  # words, QEMU's flags, memory, geometry, seeds
         ("mirror, no large pages", [], "-cpu qemu32,-pse", "64M", TWO, (7,)),
         ("mirror, nothing global", [], "-cpu qemu32,-pge", "64M", TWO, (8,)),
         ("mirror, adopted", ["adopt"], "", "64M", TWO, (9,)),
+        ("mirror, in a user space", [], "", "64M", TWO, (10, 11)),
+        ("direct map, in a user space", ["accessor=direct"], "", "64M", TWO,
+         (12,)),
     ],
     "x86pae": [
         ("mirror", [], "", "64M", PAE, (1, 2, 3)),
@@ -80,6 +85,7 @@ RUNS = {  # words, QEMU's flags, memory, geometry, seeds
         ("direct map", ["accessor=direct"], "", "64M", PAE, (6, 7)),
         ("mirror, nothing global", [], "-cpu qemu64,-pge", "64M", PAE, (8,)),
         ("mirror, no NX", [], "-cpu qemu32", "64M", PAE_WITHOUT_NX, (9,)),
+        ("mirror, in a user space", [], "", "64M", PAE, (10, 11)),
     ],
     "x86_64": [
         ("mirror", [], "", "64M", FOUR, (1, 2, 3)),
@@ -89,6 +95,9 @@ RUNS = {  # words, QEMU's flags, memory, geometry, seeds
          "-cpu max", "3G", FIVE, (8,)),
         ("mirror, nothing global", [], "-cpu qemu64,-pge", "6G", FOUR, (9,)),
         ("mirror, adopted", ["adopt"], "", "64M", FOUR, (10,)),
+        ("mirror, in a user space", [], "", "64M", FOUR, (11, 12)),
+        ("mirror, five levels, in a user space", [], "-cpu max", "64M", FIVE,
+         (13,)),
     ],
 }[boot.ARCH]
 TESTS_A_SEED = 2
@@ -103,8 +112,10 @@ def finish(pages, mirror, geometry, has_global):
         kernel = not page[3]
         if geometry.in_mirror(va, mirror):
             shown = sizes.get(geometry.shown(va, mirror), SMALL)
-            kernel = kernel and shown != SMALL
+            kernel = (kernel and shown != SMALL and
+                      geometry.shown(va, mirror) not in geometry.users)
             page = (page[0], "mirror", *page[2:4], False, page[5])
+        kernel = kernel and va not in geometry.users
         pages[va] = page + (("global",) if kernel and has_global else ())
 
 
@@ -212,6 +223,8 @@ def one_run(tap, archive, name, words, flags, memory, geometry, seeds):
     has_global = None if "adopt" in words else "-pge" not in flags
     try:
         machine.read()
+        if "user space" in name:
+            machine.command("space 1")
         for seed in seeds:
             said = machine.command(f"random 1000 {seed}")
             done = re.search(r"(\d+) done, (\d+) rightly refused", said)
