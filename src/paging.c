@@ -417,7 +417,11 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
     return err;
 }
 
-/* A table is missing, or users come in. */
+/* What the ways for one frame, and for a chain into one table, leave to the
+ * general one: entries above change, or the machine may lack the type. */
+#define UNUSUAL (VERSO_USER | VERSO_CACHE_MASK)
+
+/* A table is missing, or it is unusual. */
 static NO_INLINE int map_frame_other(
     struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
 {
@@ -428,7 +432,7 @@ static NO_INLINE int map_frame_other(
 int verso_i_paging_map_frame(
     struct space *space, vaddr_t va, pfn_t pfn, unsigned flags)
 {
-    if (unlikely(space->is_user || (flags & VERSO_USER) != 0))
+    if (unlikely(space->is_user || (flags & UNUSUAL) != 0))
         return map_frame_other(space, va, pfn, flags);
     int err = kernel_check(va, 1);
     if (err == 0 && rights_are_refused(flags))
@@ -452,7 +456,7 @@ int verso_i_paging_map_frame(
     return err;
 }
 
-/* Not all in one table that is empty, or users come in. */
+/* Not all in one table that is empty, or it is unusual. */
 static NO_INLINE int map_chain_other(
     struct space *space, vaddr_t va, size_t pages, pfn_t first, unsigned flags)
 {
@@ -463,7 +467,7 @@ static NO_INLINE int map_chain_other(
 int verso_i_paging_map_chain(
     struct space *space, vaddr_t va, size_t pages, pfn_t first, unsigned flags)
 {
-    if (unlikely(space->is_user || (flags & VERSO_USER) != 0))
+    if (unlikely(space->is_user || (flags & UNUSUAL) != 0))
         return map_chain_other(space, va, pages, first, flags);
     int err = kernel_check(va, pages);
     if (err == 0 && rights_are_refused(flags))

@@ -52,6 +52,13 @@ TEST(the_hosts_cache_types_stay_and_those_it_has_not_are_refused)
         wt == PAT_WT ? VERSO_OK : VERSO_DENIED);
     CHECK_OK(verso_unmap(va, 1));
     verso_frame_free1(pfn);
+    /* a first touch, in a table that is there */
+    void *near = verso_area_alloc(1, VERSO_AREA_MAPPED);
+    void *lazy = verso_area_alloc(1, VERSO_AREA_LAZY | VERSO_CACHE_WT);
+    CHECK_EQ(verso_fault((vaddr_t)lazy, VERSO_FAULT_WRITE),
+        wt == PAT_WT ? VERSO_FAULT_HANDLED : VERSO_FAULT_NOT_OURS);
+    verso_area_free(lazy);
+    verso_area_free(near);
 }
 
 /* Not all firmware turns them on. */
