@@ -61,12 +61,14 @@ static struct frame *frame_at(uint32_t nr)
     return verso_frame_find(pfn_make(nr));
 }
 
-/* The first frame in a state (of a block of more than one frame). */
+/* The first frame in a state (of a block of more than one frame; of the stock
+ * one that leads to another). */
 static uint32_t frame_in(enum frame_state state)
 {
     for (uint32_t nr = 1; frame_at(nr) != NULL; nr++)
         if (frame_at(nr)->state == state &&
-            (state != FRAME_FREE || frame_at(nr)->order > 0))
+            (state != FRAME_FREE || frame_at(nr)->order > 0) &&
+            (state != FRAME_STOCK || frame_at(nr)->link != 0))
             return nr;
     return 0;
 }
