@@ -418,8 +418,9 @@ int verso_i_paging_map(struct space *space, vaddr_t va, size_t pages,
 }
 
 /* What the ways for one frame, and for a chain into one table, leave to the
- * general one: entries above change, or the machine may lack the type. */
-#define UNUSUAL (VERSO_USER | VERSO_CACHE_MASK)
+ * general one: entries above change, the machine may lack the type, or W^X has
+ * a say. */
+#define UNUSUAL (VERSO_USER | VERSO_CACHE_MASK | VERSO_EXEC)
 
 /* A table is missing, or it is unusual. */
 static NO_INLINE int map_frame_other(
@@ -435,8 +436,6 @@ int verso_i_paging_map_frame(
     if (unlikely(space->is_user || (flags & UNUSUAL) != 0))
         return map_frame_other(space, va, pfn, flags);
     int err = kernel_check(va, 1);
-    if (err == 0 && rights_are_refused(flags))
-        err = VERSO_DENIED;
     if (err != 0)
         return err;
     lock_take(&space->lock);
@@ -470,8 +469,6 @@ int verso_i_paging_map_chain(
     if (unlikely(space->is_user || (flags & UNUSUAL) != 0))
         return map_chain_other(space, va, pages, first, flags);
     int err = kernel_check(va, pages);
-    if (err == 0 && rights_are_refused(flags))
-        err = VERSO_DENIED;
     if (err != 0)
         return err;
     lock_take(&space->lock);
