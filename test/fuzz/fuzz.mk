@@ -23,7 +23,7 @@ FUZZ_MACHINE_FLAGS := $(filter-out $(FUZZ_SANITIZE),$(FUZZ_COMMON))
 
 FUZZ_OBJS := $(patsubst %.c,$(FUZZ_B)/obj/%.o,$(wildcard \
 	$(patsubst %,src/%.c,$(STOREYS_all) $(LISTS_all))) \
-	$(patsubst %,test/%.c,main model state inject conformance) $(UM_KERNEL) \
+	$(patsubst %,test/%.c,main model state inject conformance adopt) $(UM_KERNEL) \
 	$(wildcard arch/um/machine/*.c) test/host/glue.c test/host/hooks.c \
 	test/fuzz/common.c)
 
