@@ -893,11 +893,7 @@ size_t verso_i_paging_absent(struct space *space, vaddr_t va)
     struct pte *entry;
     space_lock(space);
     unsigned level = verso_i_tables_find(space, va, &entry);
-    size_t pages = pages_to_end(va, level);
-    if (level == 0)
-        pages = pte_is_live(pte_load(entry)) ? 0 : 1;
-    else if (pte_is_live(pte_load(entry)))
-        pages = 0;
+    size_t pages = pte_is_live(pte_load(entry)) ? 0 : pages_to_end(va, level);
     space_unlock(space);
     return pages;
 }
